@@ -1,0 +1,149 @@
+"""Model cards: what the package ships, looked up by name, and files of the user's own by path."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .inference.errors import ModelError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a shipped model is; the fields of ``models/<name>.json``."""
+
+    name: str
+    """By which ``model=`` finds it."""
+    task: str
+    """``"deblock"``, ``"superres"`` or ``"damage"`` (the estimate behind ``strength="auto"``)."""
+    description: str
+    """What it is good for, in a sentence."""
+    scale: int
+    """Output size over input size."""
+    layout: str
+    """``"planes"``: luma and chroma planes in, residuals of both out; ``"luma"``: luma in."""
+    radius: int
+    """Frames of context that it needs on each side."""
+    receptive_field: int
+    """Luma pixels of the input, to one side, that an output pixel depends on."""
+    base: str | None
+    """Resizer of the picture that the residual is added to; ``None`` for the input itself."""
+    parameters: int
+    """Number of weights."""
+    licence: str
+    """SPDX identifier."""
+    file: str
+    """Name of the ``.onnx`` file beside the card."""
+    sha256: str
+    """Hash of that file."""
+    detail: str | None = None
+    """Name of the sibling that ``detail=`` moves towards, if there is one."""
+    training: dict[str, Any] = field(default_factory=dict, hash=False)
+    """Command, data, seed, hours and date."""
+    gains: dict[str, Any] = field(default_factory=dict, hash=False)
+    """Measured gains, by evaluation recipe."""
+
+    @property
+    def path(self) -> Path:
+        """Where the model file is."""
+        return models_folder() / self.file
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model of the user's own, named by its path."""
+
+    path: Path
+    sha256: str
+
+
+def models_folder() -> Path:
+    """Returns the folder of the shipped models, in the installed package or in a checkout."""
+    installed = Path(__file__).parent / "models"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / "models"
+
+
+def list_models(task: str | None = None) -> list[Card]:
+    """Lists the models that come with the package.
+
+    Args:
+        task: ``"deblock"``, ``"superres"``, ``"damage"``, or ``None`` for all of them.
+
+    Returns:
+        Their cards, by name: size, window, training and measured gains.
+
+    Example:
+        >>> import vsvqe as vqe
+        >>> [card.name for card in vqe.list_models("superres")]  # doctest: +SKIP
+    """
+    return [card for card in _cards() if task is None or card.task == task]
+
+
+def find(model: str | Path, task: str) -> Card | ModelFile:
+    """Looks up a model by its name or path and checks that its file is whole.
+
+    Args:
+        model: Name of a shipped model, or path of an ``.onnx`` file.
+        task: What the model must be for, if it is a shipped one.
+
+    Raises:
+        ModelError: There is none, it is for another task, or its file is damaged.
+    """
+    names = [card.name for card in list_models(task)]
+    for card in list_models():
+        if card.name == str(model):
+            if card.task != task:
+                raise ModelError(
+                    f"model {card.name!r} is for {card.task}; for {task} there are: "
+                    f"{', '.join(names)}"
+                )
+            _check(card)
+            return card
+    path = Path(model).expanduser()
+    if path.suffix.lower() != ".onnx":
+        raise ModelError(
+            f"model={str(model)!r} is neither the path of an .onnx file nor one of the models "
+            f"that come with vsvqe: {', '.join(names)}"
+        )
+    try:
+        return ModelFile(path, _sha256(path, path.stat().st_mtime_ns))
+    except OSError as error:
+        raise ModelError(f"model file {str(path)!r} can't be read: {error.strerror}") from error
+
+
+def _check(card: Card) -> None:
+    try:
+        found = _sha256(card.path, card.path.stat().st_mtime_ns)
+    except OSError as error:
+        raise ModelError(
+            f"the file of model {card.name!r} can't be read ({card.path}: {error.strerror}); "
+            "install vsvqe again"
+        ) from error
+    if found != card.sha256:
+        raise ModelError(
+            f"the file of model {card.name!r} is damaged or was changed ({card.path}: sha256 is "
+            f"{found[:12]}..., its card says {card.sha256[:12]}...); install vsvqe again"
+        )
+
+
+@cache
+def _sha256(path: Path, _modified_ns: int) -> str:
+    """Returns the hash of a file; remembered until the file changes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def _cards() -> tuple[Card, ...]:
+    return tuple(sorted(_read_cards(), key=lambda card: card.name))
+
+
+def _read_cards() -> Iterator[Card]:
+    for path in models_folder().glob("*.json"):
+        try:
+            yield Card(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise ModelError(f"the model card {path} can't be read: {error}") from error

@@ -1,0 +1,1 @@
+"""What the user calls: each public filter checks its arguments and builds its graph."""

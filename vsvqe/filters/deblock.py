@@ -1,0 +1,171 @@
+"""``Deblock``: removes compression artefacts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import vapoursynth as vs
+
+from ..cards import Card, ModelFile, find
+from ..graph import planes as plane_graph
+from ..graph import scenes
+from ..graph.clips import ClipFacts, checked, facts
+from ..inference.backends import AnyBackend
+from .damage import estimator
+from .options import Options, errors_named, number, plane_indices
+from .picture import picture
+from .residual import Weigh, prepared, residual
+
+DEFAULT_MODEL = "deblock-planes-v1"
+
+
+def Deblock(
+    clip: vs.VideoNode,
+    strength: float | Literal["auto"] = 1.0,
+    model: str | Path = DEFAULT_MODEL,
+    planes: int | Sequence[int] | None = None,
+    *,
+    backend: str | AnyBackend = "auto",
+    device_index: int = 0,
+    num_streams: int | None = None,
+    fp16: bool | None = None,
+    tile: tuple[int, int] | None = None,
+    tile_pad: int | None = None,
+    length: int | None = None,
+    overlap: int | None = None,
+    sc: bool = True,
+    sc_threshold: float = scenes.DEFAULT_THRESHOLD,
+    engine_folder: str | Path | None = None,
+) -> vs.VideoNode:
+    """Removes blocking, ringing and mosquito noise that video compression left behind.
+
+    The shipped models look at several consecutive frames (never across a scene cut), see luma and
+    chroma as they are stored, and return what has to be added; the sum is formed at the clip's
+    own bit depth. So there is no colour conversion, and where the model changes nothing the
+    picture comes through bit for bit.
+
+    Args:
+        clip: GRAY, YUV (4:2:0, 4:2:2, 4:4:4, 4:4:0, 4:1:1, 4:1:0) or RGB; integer of 8 to 16
+            bits, half or single float; any range, matrix and chroma location; constant format
+            and size, at least 16x16; progressive. 4:2:0 and GRAY go to the model as they are; of
+            other formats it sees a 4:2:0 version, and their own chroma gets its residual.
+        strength: 0 gives the clip back untouched, 1 is the model's own opinion, values between
+            mix linearly. ``"auto"`` estimates how damaged each picture is and goes from 1 (an
+            estimated PSNR of 42 dB and less against the uncompressed source) to 0 (46 dB and
+            more), so that clean video is left alone; only for the shipped models.
+        model: Name of a shipped model (``vqe.list_models("deblock")``), or path of an ``.onnx``
+            image model (N x C x H x W, RGB or luma, float32 or float16). One that enlarges is
+            followed by a bicubic reduction to the clip's size.
+        planes: Planes to process, as in the core's filters: an index, several, or ``None`` for
+            all. The others are copied.
+        backend: ``"auto"`` takes the fastest that works here (CUDA, OpenVINO, ONNX Runtime on the
+            CPU); ``"cpu"``, ``"cuda"``, ``"tensorrt"`` or ``"openvino"`` take that one or fail;
+            ``vqe.Backend`` has their settings.
+        device_index: Which GPU.
+        num_streams: Chunks computed at the same time; ``None``: 1 on a CPU, 2 on a GPU.
+        fp16: Whether half precision (fp16, or bf16 on CPUs that have it) may be used. ``None``:
+            yes for shipped models, whose residuals suffer nothing visible by it, no for others.
+        tile: Width and height in pixels of the tiles in which the model runs; ``None``: whole
+            frames, and smaller tiles only if the device runs out of memory.
+        tile_pad: Overlap of the tiles in pixels on each side; ``None``: the model's receptive
+            field, with which there is no seam (32 for image models).
+        length: Frames that one call of the model returns; ``None``: about two megapixels' worth.
+        overlap: Frames of context on each side of them; ``None``: what the model needs.
+        sc: Whether windows end at scene cuts. ``_SceneChangePrev`` and ``_SceneChangeNext``
+            decide where frames have them, a detector of our own elsewhere.
+        sc_threshold: Of that detector: mean absolute luma difference, 0 to 1.
+        engine_folder: Where built engines (TensorRT, OpenVINO) are kept for the next time;
+            ``None`` keeps none.
+
+    Returns:
+        A clip of the same format, size, length and frame rate, with the same props.
+
+    Raises:
+        vapoursynth.Error: An argument, the clip, the model or the backend can't be used; the
+            text says what was given, what is accepted and what to do.
+
+    Source:
+        The network is a plain residual stack at half resolution after BRNet (NTIRE 2021
+        challenge on quality enhancement of compressed video) with a window of frames.
+
+    Example:
+        >>> import vapoursynth as vs
+        >>> import vsvqe as vqe
+        >>> clip = vs.core.bs.VideoSource("input.mp4")  # doctest: +SKIP
+        >>> vqe.Deblock(clip, strength="auto").set_output()  # doctest: +SKIP
+    """
+    with errors_named("Deblock"):
+        clip = checked(clip)
+        options = Options(
+            backend=backend,
+            device_index=device_index,
+            num_streams=num_streams,
+            fp16=fp16,
+            tile=tile,
+            tile_pad=tile_pad,
+            length=length,
+            overlap=overlap,
+            sc=sc,
+            sc_threshold=sc_threshold,
+            engine_folder=engine_folder,
+        ).checked()
+        if strength != "auto":
+            if isinstance(strength, str):
+                raise ValueError(f"strength={strength!r} must be a number from 0 to 1 or 'auto'")
+            strength = number("strength", strength, 0.0, 1.0)
+        chosen = plane_indices(planes, clip.format.num_planes)
+        found = find(model, "deblock")
+        clip_facts = facts(clip)
+        if strength == 0.0 or not chosen:
+            return clip
+        if isinstance(found, Card):
+            return _by_residual(clip, clip_facts, found, options, strength, chosen)
+        if strength == "auto":
+            raise ValueError(
+                "strength='auto' needs a shipped model; give a number from 0 to 1 with "
+                f"model={str(model)!r}"
+            )
+        return _by_picture(clip, clip_facts, found, options, strength, chosen)
+
+
+def _by_residual(
+    clip: vs.VideoNode,
+    clip_facts: ClipFacts,
+    card: Card,
+    options: Options,
+    strength: float | Literal["auto"],
+    chosen: Sequence[int],
+) -> vs.VideoNode:
+    held, seen = prepared(clip, clip_facts, options)
+
+    def weigh(shape: tuple[int, ...]) -> Weigh:
+        return estimator(options, shape, card.radius)
+
+    wanted = residual(
+        seen,
+        clip_facts,
+        card,
+        options,
+        name="Deblock",
+        weigh=weigh if strength == "auto" else None,
+    )
+    wanted = plane_graph.residual_like(wanted, clip.format, clip_facts, clip.width, clip.height)
+    weight = 1.0 if strength == "auto" else strength
+    result = plane_graph.added(held, [(wanted, weight)], clip.format, clip_facts, chosen)
+    return scenes.cleaned(result)
+
+
+def _by_picture(
+    clip: vs.VideoNode,
+    clip_facts: ClipFacts,
+    model: ModelFile,
+    options: Options,
+    strength: float,
+    chosen: Sequence[int],
+) -> vs.VideoNode:
+    enhanced = picture(clip, clip_facts, model, options, name="Deblock")
+    if enhanced.width != clip.width:
+        enhanced = plane_graph.resized(enhanced, clip.width, clip.height, clip_facts)
+    mix = f"x {1.0 - strength!r} * y {strength!r} * +" if strength < 1.0 else "y"
+    expressions = [mix if plane in chosen else "" for plane in range(clip.format.num_planes)]
+    return vs.core.std.Expr([clip, enhanced], expressions)

@@ -1,0 +1,160 @@
+"""The parameters that all filters share, and their checks."""
+
+import contextlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import vapoursynth as vs
+
+from ..graph.chunks import ChunkPlan
+from ..graph.clips import pixels_to_length
+from ..inference import engines
+from ..inference.backends import AnyBackend, OnnxCpu, candidates, on_gpu
+from ..inference.errors import InferenceError
+
+
+@contextlib.contextmanager
+def errors_named(name: str) -> Iterator[None]:
+    """Turns what a user can act on into ``vs.Error("<name>: ...")``."""
+    try:
+        yield
+    except (InferenceError, ValueError) as error:
+        raise vs.Error(f"{name}: {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The common parameters; see ``Deblock`` for what they mean."""
+
+    backend: str | AnyBackend
+    device_index: int
+    num_streams: int | None
+    fp16: bool | None
+    tile: tuple[int, int] | None
+    tile_pad: int | None
+    length: int | None
+    overlap: int | None
+    sc: bool
+    sc_threshold: float
+    engine_folder: str | Path | None
+
+    def checked(self) -> "Options":
+        """Returns the options after checking all that does not depend on the model.
+
+        Raises:
+            ValueError: One is out of its range.
+            InferenceError: The backend's name is not known, or the folder can't be written to.
+        """
+        candidates(self.backend)
+        _whole("device_index", self.device_index, 0)
+        for name, least in (("num_streams", 1), ("tile_pad", 0), ("length", 1), ("overlap", 0)):
+            if getattr(self, name) is not None:
+                _whole(name, getattr(self, name), least)
+        if self.fp16 is not None and not isinstance(self.fp16, bool):
+            raise ValueError(f"fp16={self.fp16!r} must be True, False or None")
+        if self.tile is not None:
+            if not isinstance(self.tile, Sequence) or len(self.tile) != 2:
+                raise ValueError(f"tile={self.tile!r} must be (width, height) in pixels, or None")
+            for side in self.tile:
+                _whole("tile", side, 16)
+            if self.tile_pad is not None and min(self.tile) <= 2 * self.tile_pad:
+                raise ValueError(
+                    f"tile={tuple(self.tile)} leaves no room for tile_pad={self.tile_pad} on both "
+                    f"sides; make the tile larger than {2 * self.tile_pad} or tile_pad smaller"
+                )
+        number("sc_threshold", self.sc_threshold, 0.0, 1.0)
+        if self.engine_folder is not None:
+            engines.check_folder(Path(self.engine_folder))
+        return self
+
+    @property
+    def engines(self) -> Path | None:
+        """The folder of built engines."""
+        return None if self.engine_folder is None else Path(self.engine_folder).resolve()
+
+    def plan(self, radius: int, clip: vs.VideoNode, backend: AnyBackend) -> ChunkPlan:
+        """Returns how a clip is cut into chunks for a model of a temporal radius."""
+        length, overlap = self.window(radius, clip)
+        return ChunkPlan(
+            length=length,
+            overlap=overlap,
+            streams=self.num_streams or (2 if on_gpu(backend) else 1),
+            cut_threshold=self.sc_threshold if self.sc and overlap else None,
+        )
+
+    def window(self, radius: int, clip: vs.VideoNode) -> tuple[int, int]:
+        """Returns the frames that a chunk gives, and those of context on each of its sides.
+
+        Raises:
+            ValueError: ``overlap`` is less than the model's window.
+        """
+        overlap = radius if self.overlap is None else self.overlap
+        if overlap < radius:
+            raise ValueError(
+                f"overlap={overlap} is less than the {radius} frames that the model sees on each "
+                "side; leave it out or make it larger"
+            )
+        single = 1 if radius == 0 else pixels_to_length(clip.width, clip.height)
+        return min(self.length or single, clip.num_frames), overlap
+
+
+def half_precision(options: Options, *, tolerant: bool, backend: str | AnyBackend) -> bool:
+    """Whether a model may run in half precision.
+
+    Args:
+        options: ``fp16`` decides where it is given.
+        tolerant: The model returns residuals: an error of one part in 250 of a residual of a few
+            codes is far below rounding, so speed is free. A picture would lose a code or two.
+        backend: As the user gave it.
+
+    Raises:
+        ValueError: Half precision is asked for by name where there is none.
+    """
+    if options.fp16 and (backend == "cpu" or isinstance(backend, OnnxCpu)):
+        raise ValueError(
+            "fp16=True has no use on ONNX Runtime's CPU backend, which computes in fp32; leave it "
+            "out, or choose backend='openvino', 'cuda' or 'tensorrt'"
+        )
+    return tolerant if options.fp16 is None else options.fp16
+
+
+def number(name: str, value: object, least: float, most: float = math.inf) -> float:
+    """Returns a real number in a range.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        raise ValueError(f"{name}={value!r} must be a number")
+    if not least <= value <= most:
+        bounds = f"from {least:g} to {most:g}" if most < math.inf else f"at least {least:g}"
+        raise ValueError(f"{name}={value!r} must be {bounds}")
+    return float(value)
+
+
+def plane_indices(planes: int | Sequence[int] | None, count: int) -> list[int]:
+    """Returns which planes to work on, as in the core's filters.
+
+    Args:
+        planes: One index, several, or ``None`` for all.
+        count: Planes that the clip has.
+
+    Raises:
+        ValueError: An index is repeated or does not exist.
+    """
+    if planes is None:
+        return list(range(count))
+    chosen = [planes] if isinstance(planes, int) else list(planes)
+    for plane in chosen:
+        if isinstance(plane, bool) or not isinstance(plane, int) or not 0 <= plane < count:
+            raise ValueError(f"planes={planes!r}: the clip has planes 0 to {count - 1}")
+    if len(set(chosen)) != len(chosen):
+        raise ValueError(f"planes={planes!r} names a plane twice")
+    return chosen
+
+
+def _whole(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name}={value!r} must be a whole number, at least {least}")

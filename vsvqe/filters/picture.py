@@ -1,0 +1,98 @@
+"""Image models of the user's own (.onnx): a clip in, the model's picture of it out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import vapoursynth as vs
+
+from ..cards import ModelFile
+from ..graph import chunks, colour, planes
+from ..graph.clips import ClipFacts
+from ..inference.probe import probe
+from ..inference.session import Session, SessionRequest, open_session
+from ..inference.tiles import Geometry, Size, TiledRunner
+from .options import Options, half_precision
+from .residual import pad_in_cells, tile_in_cells
+
+# The receptive field of a foreign model is not known; this much hides most seams.
+_DEFAULT_PAD = 32
+
+
+def picture(
+    clip: vs.VideoNode, facts: ClipFacts, model: ModelFile, options: Options, *, name: str
+) -> vs.VideoNode:
+    """Runs an image model on every frame of a clip.
+
+    Args:
+        clip: From ``clips.checked``.
+        facts: Its colour facts.
+        model: The file; channels, scale and size demands are read from it.
+        options: Checked common parameters.
+        name: The filter, for error messages.
+
+    Returns:
+        A clip in the format of ``clip``, the model's scale times as large.
+    """
+    image = probe(model.path, model.sha256)
+    half = half_precision(options, tolerant=False, backend=options.backend)
+    cell = image.multiple
+    seen = colour.to_picture(clip, facts, image.channels)
+    size = (-(-seen.width // cell), -(-seen.height // cell))
+    if image.size is not None and options.tile not in (None, image.size):
+        raise ValueError(
+            f"{model.path.name} runs at {image.size[0]}x{image.size[1]} only; leave tile out"
+        )
+    backend = options.backend
+
+    def opened(tile: Size) -> Session:
+        nonlocal backend
+        request = SessionRequest(
+            model=model.path,
+            sha256=model.sha256,
+            shapes=((image.input, (1, image.channels, tile[1] * cell, tile[0] * cell)),),
+            half=half,
+            device_index=options.device_index,
+            engine_folder=options.engines,
+        )
+        session, backend = open_session(request, backend)
+        return session
+
+    if image.size is None:
+        tile, pad = tile_in_cells(options, cell), pad_in_cells(options, cell, _DEFAULT_PAD)
+    else:
+        tile = image.size
+        pad = min(_DEFAULT_PAD if options.tile_pad is None else options.tile_pad, min(tile) // 4)
+    geometry = Geometry(inputs=(cell,), outputs=(cell * image.scale,))
+    runner = TiledRunner(opened, geometry, size, tile, pad, fixed=image.size is not None)
+    assert not isinstance(backend, str)
+    plan = options.plan(0, seen, backend)
+    shape = (1, image.channels, size[1] * cell, size[0] * cell)
+
+    def process(window: Sequence[vs.VideoFrame]) -> chunks.Planes:
+        results = [one(frame) for frame in window[plan.overlap : plan.overlap + plan.length]]
+        return list(np.stack(results, axis=1))
+
+    def one(frame: vs.VideoFrame) -> np.ndarray:
+        array = np.empty(shape, np.float32)
+        for channel in range(image.channels):
+            samples = np.asarray(frame[channel])
+            planes.check_finite(samples, channel)
+            # Colours that RGB can't hold would come out as specks.
+            np.clip(samples, 0.0, 1.0, out=array[0, channel, : seen.height, : seen.width])
+        array[..., seen.width :] = array[..., seen.width - 1 : seen.width]
+        array[..., seen.height :, :] = array[..., seen.height - 1 : seen.height, :]
+        (result,) = runner.run([array])
+        rows, columns = seen.height * image.scale, seen.width * image.scale
+        return np.clip(result[0, :, :rows, :columns], 0.0, 1.0)
+
+    enhanced = chunks.in_chunks(
+        # A node of our own: `in_chunks` sets its cache.
+        seen.std.RemoveFrameProps(["_VQENone"]),
+        plan,
+        process,
+        name=name,
+        format=seen.format,
+        width=seen.width * image.scale,
+        height=seen.height * image.scale,
+    )
+    return colour.from_picture(enhanced, clip, facts)

@@ -1,0 +1,135 @@
+"""Own models (planes layout): a clip in, the residual that the model wants added out."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import vapoursynth as vs
+from numpy.typing import NDArray
+
+from ..cards import Card
+from ..graph import chunks, planes, scenes
+from ..graph.clips import ClipFacts
+from ..inference.session import Session, SessionRequest, open_session
+from ..inference.tiles import Geometry, Size, TiledRunner
+from .options import Options, half_precision
+
+# The model's smallest unit: two luma pixels and one chroma sample.
+_CELL = 2
+
+type Weigh = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Takes the luma of a window (T x 1 x H x W), returns a weight for each of its T frames."""
+
+
+def residual(
+    seen: vs.VideoNode,
+    facts: ClipFacts,
+    card: Card,
+    options: Options,
+    *,
+    name: str,
+    weigh: Callable[[tuple[int, ...]], Weigh] | None = None,
+) -> vs.VideoNode:
+    """Runs a model of the planes layout over a clip.
+
+    Args:
+        seen: From ``planes.for_model`` and ``scenes.annotated``.
+        facts: The clip's colour facts.
+        card: The model.
+        options: Checked common parameters.
+        name: The filter, for error messages.
+        weigh: Given the shape of the luma input, returns what weighs each frame's residual.
+
+    Returns:
+        A float32 clip of ``card.scale`` times the size, for ``planes.residual_like``.
+    """
+    half = half_precision(options, tolerant=True, backend=options.backend)
+    length, overlap = options.window(card.radius, seen)
+    # A model gives all but `radius` frames of each side; a larger overlap is cut off again.
+    frames, spare = length + 2 * overlap, overlap - card.radius
+    backend = options.backend
+
+    def opened(tile: Size) -> Session:
+        nonlocal backend
+        width, height = tile[0] * _CELL, tile[1] * _CELL
+        request = SessionRequest(
+            model=card.path,
+            sha256=card.sha256,
+            shapes=(
+                ("y", (frames, 1, height, width)),
+                ("uv", (frames, 2, height // 2, width // 2)),
+            ),
+            half=half,
+            device_index=options.device_index,
+            engine_folder=options.engines,
+        )
+        session, backend = open_session(request, backend)
+        return session
+
+    runner = TiledRunner(
+        opened,
+        Geometry(inputs=(_CELL, _CELL // 2), outputs=(_CELL * card.scale, _CELL // 2 * card.scale)),
+        (seen.width // _CELL, seen.height // _CELL),
+        tile_in_cells(options, _CELL),
+        pad_in_cells(options, _CELL, card.receptive_field),
+    )
+    assert not isinstance(backend, str)
+    plan = options.plan(card.radius, seen, backend)
+    reader = planes.PlaneReader(seen, facts)
+    weights = weigh((frames, 1, seen.height, seen.width)) if weigh else None
+    format = planes.residual_format(seen)
+
+    def process(window: Sequence[vs.VideoFrame]) -> chunks.Planes:
+        y, uv = reader.read(window)
+        y_residual, uv_residual = runner.run([y, uv])
+        inner = slice(spare, spare + length)
+        y_residual, uv_residual = y_residual[inner], uv_residual[inner]
+        if weights is not None:
+            weight = weights(y)[overlap : overlap + length, None, None, None]
+            y_residual, uv_residual = y_residual * weight, uv_residual * weight
+        return [y_residual[:, 0], uv_residual[:, 0], uv_residual[:, 1]][: format.num_planes]
+
+    return chunks.in_chunks(
+        seen,
+        plan,
+        process,
+        name=name,
+        format=format,
+        width=seen.width * card.scale,
+        height=seen.height * card.scale,
+    )
+
+
+def prepared(
+    clip: vs.VideoNode, facts: ClipFacts, options: Options
+) -> tuple[vs.VideoNode, vs.VideoNode]:
+    """Returns the clip as the one node that all else takes it from, and what the model sees."""
+    held = scenes.annotated(clip, detect=options.sc)
+    seen = planes.for_model(held, facts)
+    # `in_chunks` sets the cache of its input; where that is not `held`, hold frames here as well:
+    # the model asks for them first and the picture that the residual is added to asks again.
+    if seen is held:
+        seen = held.std.RemoveFrameProps(["_VQENone"])
+    held.std.SetVideoCache(mode=1, fixedsize=1, maxsize=24)
+    return held, seen
+
+
+def tile_in_cells(options: Options, cell: int) -> Size | None:
+    """Returns the tile size in cells, rounded up."""
+    if options.tile is None:
+        return None
+    return -(-options.tile[0] // cell), -(-options.tile[1] // cell)
+
+
+def pad_in_cells(options: Options, cell: int, default: int) -> int:
+    """Returns the tiles' padding in cells, rounded up.
+
+    Raises:
+        ValueError: The tile has no room for it.
+    """
+    pad = default if options.tile_pad is None else options.tile_pad
+    if options.tile is not None and min(options.tile) <= 2 * (-(-pad // cell) * cell):
+        raise ValueError(
+            f"tile={tuple(options.tile)} leaves no room for a padding of {pad} pixels on both "
+            f"sides; make the tile larger than {2 * (-(-pad // cell) * cell)}, or set tile_pad"
+        )
+    return -(-pad // cell)

@@ -1,0 +1,1 @@
+"""Sessions: arrays in, arrays out, on some backend. Nothing here knows VapourSynth."""

@@ -1,0 +1,112 @@
+"""Which engine runs a model, and its settings."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .errors import InferenceError
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxCpu:
+    """ONNX Runtime on the CPU: needs nothing but the package itself."""
+
+    threads: int = 0
+    """Threads of one inference; 0 takes one per core."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxCuda:
+    """ONNX Runtime's CUDA provider (NVIDIA): ``pip install "vsvqe[cuda]"``."""
+
+    memory_limit_mib: int = 0
+    """Upper bound of the GPU memory of one session in MiB; 0 sets none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorRT:
+    """ONNX Runtime's TensorRT provider (NVIDIA): fastest, but builds an engine per shape first."""
+
+    workspace_mib: int = 0
+    """Scratch memory that the engine builder may use in MiB; 0 leaves it to TensorRT."""
+
+    optimization_level: int = 3
+    """TensorRT's builder level, 0 (quick to build) to 5 (quick to run)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenVino:
+    """OpenVINO: the fastest on a CPU: ``pip install "vsvqe[openvino]"``."""
+
+    device: str = "CPU"
+    """``"CPU"``, ``"GPU"`` (Intel), ``"GPU.1"``, ``"NPU"``, ... as OpenVINO names its devices."""
+
+    threads: int = 0
+    """Threads of one inference on the CPU device; 0 takes one per core."""
+
+
+type AnyBackend = OnnxCpu | OnnxCuda | TensorRT | OpenVino
+
+
+class Backend:
+    """The backends by name, for ``backend=Backend.OpenVino(device="GPU")`` and the like."""
+
+    OnnxCpu = OnnxCpu
+    OnnxCuda = OnnxCuda
+    TensorRT = TensorRT
+    OpenVino = OpenVino
+
+
+_BY_NAME: dict[str, AnyBackend] = {
+    "cpu": OnnxCpu(),
+    "cuda": OnnxCuda(),
+    "tensorrt": TensorRT(),
+    "openvino": OpenVino(),
+}
+
+# TensorRT is not tried unasked: building an engine can take minutes.
+_AUTO: Sequence[AnyBackend] = (OnnxCuda(), OpenVino(), OnnxCpu())
+
+NAMES = ("auto", *_BY_NAME)
+
+
+def candidates(backend: "str | AnyBackend") -> Sequence[AnyBackend]:
+    """Returns the backends to try, best first.
+
+    Args:
+        backend: ``"auto"``, one of the names, or a settings object.
+
+    Raises:
+        InferenceError: The name is not known.
+    """
+    if isinstance(backend, OnnxCpu | OnnxCuda | TensorRT | OpenVino):
+        return (backend,)
+    if backend == "auto":
+        return _AUTO
+    if isinstance(backend, str) and backend in _BY_NAME:
+        return (_BY_NAME[backend],)
+    raise InferenceError(
+        f"backend={backend!r} is not known; it is one of {', '.join(map(repr, NAMES))} "
+        "or a settings object such as Backend.OpenVino(device='GPU')"
+    )
+
+
+def runs_half_natively(backend: AnyBackend) -> bool:
+    """Whether half precision is any use there: ONNX Runtime's CPU kernels have none worth it."""
+    return not isinstance(backend, OnnxCpu)
+
+
+def on_gpu(backend: AnyBackend) -> bool:
+    """Whether frames travel to another device, so that several streams hide the transfers."""
+    if isinstance(backend, OpenVino):
+        return not backend.device.startswith("CPU")
+    return not isinstance(backend, OnnxCpu)
+
+
+def thread_count(wanted: int) -> int:
+    """Returns the number of threads that ``wanted`` (0: one per usable core) stands for."""
+    if wanted > 0:
+        return wanted
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,129 @@
+"""Sessions on OpenVINO: the CPU, and Intel GPUs and NPUs by name."""
+
+import queue
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import engines
+from .backends import OpenVino, thread_count
+from .errors import BackendUnavailable, ModelError, OutOfMemory
+from .session import Array, SessionRequest
+
+
+class OpenVinoSession:
+    """A compiled OpenVINO model with as many inference requests as are running at once."""
+
+    def __init__(self, request: SessionRequest, backend: OpenVino) -> None:
+        """Reads and compiles the model for its fixed shapes.
+
+        Raises:
+            BackendUnavailable: OpenVINO is not installed, or has no such device.
+            ModelError: The file is not a model that OpenVINO can read.
+        """
+        try:
+            import openvino as ov
+        except ImportError as error:
+            raise BackendUnavailable(_import_remedy(str(error))) from error
+        core = ov.Core()
+        device = _device(core, backend.device, request.device_index)
+        try:
+            model = core.read_model(str(request.model))
+            model.reshape({name: list(shape) for name, shape in request.shapes})
+        except RuntimeError as error:
+            raise ModelError(
+                f"{request.model.name} can't be read by OpenVINO: {_first_line(error)}"
+            ) from error
+        precision = _precision(core, device, request.half)
+        settings: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": precision,
+        }
+        if device.startswith("CPU"):
+            settings["INFERENCE_NUM_THREADS"] = thread_count(backend.threads)
+            # Threads that are tied to cores would stand in the way of VapourSynth's.
+            settings["ENABLE_CPU_PINNING"] = False
+        self._model = request.model
+        with engines.staging(request, backend, f"openvino {ov.__version__}") as stage:
+            if stage is not None:
+                settings["CACHE_DIR"] = str(stage)
+            try:
+                self._compiled = core.compile_model(model, device, settings)
+            except RuntimeError as error:
+                raise _explain(error, request) from error
+        self._request = request
+        self._dtypes = [port.get_element_type().to_dtype() for port in self._compiled.inputs]
+        # Requests lie here between runs. (Thread-local ones would not last: a thread of the core
+        # is a new thread to Python at every callback.)
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.description = f"OpenVINO, {device}, {precision}"
+
+    def run(self, arrays: Sequence[Array]) -> list[NDArray[np.float32]]:
+        """See ``Session.run``."""
+        try:
+            request = self._idle.get_nowait()
+        except queue.Empty:
+            request = self._compiled.create_infer_request()
+        feeds = {
+            index: array.astype(dtype, copy=False)
+            for index, (array, dtype) in enumerate(zip(arrays, self._dtypes, strict=True))
+        }
+        try:
+            results = request.infer(feeds, share_inputs=True)
+        except RuntimeError as error:
+            raise _explain(error, self._request) from error
+        self._idle.put(request)
+        return [
+            np.asarray(results[index], dtype=np.float32)
+            for index in range(len(self._compiled.outputs))
+        ]
+
+
+def _import_remedy(error: str) -> str:
+    if "mismatch" in error:
+        # The VapourSynth plugin of vs-mlrt brings libraries of the same name, and the core loads
+        # its plugins before a script gets to import anything.
+        return (
+            "OpenVINO can't be imported because other OpenVINO libraries are loaded already, "
+            "most likely those of the plugin vapoursynth-mlrt-ov: uninstall one of the two"
+        )
+    return f'OpenVINO can\'t be imported ({error}): pip install "vsvqe[openvino]"'
+
+
+def _device(core: Any, name: str, index: int) -> str:
+    """Returns OpenVINO's name of the device, after checking that it is there."""
+    wanted = f"{name}.{index}" if index and "." not in name else name
+    available = list(core.available_devices)
+    # A lone GPU is listed as "GPU" and also answers to "GPU.0".
+    if wanted not in available and f"{wanted}.0" not in available and wanted != "GPU.0":
+        raise BackendUnavailable(
+            f"OpenVINO has no device {wanted!r} here; it has {', '.join(available) or 'none'}. "
+            "Choose one of these with backend=Backend.OpenVino(device=...)"
+        )
+    return wanted
+
+
+def _precision(core: Any, device: str, half: bool) -> str:
+    if not half:
+        return "f32"
+    capabilities = core.get_property(device, "OPTIMIZATION_CAPABILITIES")
+    if device.startswith("CPU"):
+        return "bf16" if "BF16" in capabilities else "f32"
+    return "f16" if "FP16" in capabilities else "f32"
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # OpenVINO's first line is the place in its sources; the cause comes last.
+    return lines[-1] if lines else type(error).__name__
+
+
+def _explain(error: RuntimeError, request: SessionRequest) -> ModelError | OutOfMemory:
+    text = str(error).lower()
+    if any(sign in text for sign in ("out of memory", "bad_alloc", "failed to allocate", "alloc")):
+        return OutOfMemory(
+            f"out of memory while running {request.model.name}: {_first_line(error)}"
+        )
+    return ModelError(f"{request.model.name} can't be run by OpenVINO: {_first_line(error)}")

@@ -1,0 +1,125 @@
+"""Reads from a third-party ONNX file what it does: channels, scale, dtype and size demands."""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from .errors import ModelError
+from .onnx import explain, input_dtypes, session_options
+
+_SIDE = 64
+_MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True)
+class ImageModel:
+    """A single-frame model that takes and returns a picture in [0, 1] (N x C x H x W)."""
+
+    input: str
+    """Name of its input."""
+    channels: int
+    """1 (luma) or 3 (RGB)."""
+    scale: int
+    """How many times larger the output is: 1, 2, 3 or 4."""
+    multiple: int
+    """Width and height must be a multiple of this."""
+    size: tuple[int, int] | None
+    """The only width and height that it takes, or ``None`` if any."""
+
+
+_MAX_REMEMBERED = 32
+_remembered: OrderedDict[str, ImageModel] = OrderedDict()
+_lock = threading.Lock()
+
+
+def probe(model: Path, sha256: str) -> ImageModel:
+    """Finds out what a model file takes and gives, by reading it and by trying it out.
+
+    Args:
+        model: The ``.onnx`` file.
+        sha256: Hash of its content, by which the answer is remembered.
+
+    Raises:
+        ModelError: It is not ONNX, or not a picture-to-picture model with 1 or 3 channels.
+    """
+    with _lock:
+        if sha256 in _remembered:
+            return _remembered[sha256]
+    found = _probe(model)
+    with _lock:
+        _remembered[sha256] = found
+        while len(_remembered) > _MAX_REMEMBERED:
+            _remembered.popitem(last=False)
+    return found
+
+
+def _probe(model: Path) -> ImageModel:
+    options = session_options()
+    options.log_severity_level = 4  # sizes that the model refuses are an answer, not an error
+    try:
+        session = ort.InferenceSession(
+            model.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:
+        raise explain(error, model) from error
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ModelError(
+            f"{model.name} has {len(inputs)} inputs and {len(outputs)} outputs; "
+            "a picture-to-picture model has one of each"
+        )
+    shape = inputs[0].shape
+    if len(shape) != 4:
+        raise ModelError(f"{model.name} takes the shape {shape}; N x C x H x W is needed")
+    dtype = input_dtypes(session, model)[0]
+    batch = shape[0] if isinstance(shape[0], int) else 1
+    if batch != 1:
+        raise ModelError(f"{model.name} takes {batch} pictures at once; one at a time is needed")
+    height, width = (side if isinstance(side, int) else None for side in shape[2:])
+    if (height is None) != (width is None):
+        raise ModelError(f"{model.name} fixes one side only ({shape}); fix both or none")
+
+    refusals: list[str] = []
+
+    def tried(channels: int, w: int, h: int) -> int | None:
+        """Returns the scale at this size, ``None`` if the model does not run or fit there."""
+        try:
+            (result,) = session.run(
+                None, {inputs[0].name: np.full((1, channels, h, w), 0.5, dtype)}
+            )
+        except Exception as error:
+            refusals.append(str(error).strip().splitlines()[0])
+            return None
+        got: tuple[int, ...] = np.shape(result)
+        if len(got) != 4 or got[:2] != (1, channels):
+            refusals.append(f"{channels} channels in gave the shape {got}")
+            return None
+        scale = got[3] // w
+        if got[2:] != (h * scale, w * scale) or not 1 <= scale <= 4:
+            refusals.append(f"{w}x{h} in gave {got[3]}x{got[2]} out")
+            return None
+        return scale
+
+    for channels in [shape[1]] if isinstance(shape[1], int) else [3, 1]:
+        if channels not in (1, 3):
+            raise ModelError(
+                f"{model.name} takes {channels} channels; 1 (luma) or 3 (RGB) can be used"
+            )
+        if width is not None and height is not None:
+            scale = tried(channels, width, height)
+            if scale is not None:
+                return ImageModel(inputs[0].name, channels, scale, 1, (width, height))
+            continue
+        for multiple in _MULTIPLES:
+            # An odd number of multiples, so that the next larger one would refuse it.
+            side = _SIDE + multiple
+            scale = tried(channels, side, side)
+            if scale is not None:
+                return ImageModel(inputs[0].name, channels, scale, multiple, None)
+    raise ModelError(
+        f"{model.name} is not a picture-to-picture model of scale 1 to 4: {refusals[-1]}"
+    )

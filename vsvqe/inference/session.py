@@ -1,0 +1,150 @@
+"""What a session is, and how the best one that starts here is found, opened and kept."""
+
+import ctypes
+import logging
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .backends import AnyBackend, OnnxCpu, OnnxCuda, OpenVino, TensorRT, candidates
+from .errors import BackendUnavailable
+from .stdout import stdout_to_stderr
+
+logger = logging.getLogger(__name__)
+
+type Array = NDArray[Any]
+
+
+class Session(Protocol):
+    """A model, ready to run on one device with one set of input shapes."""
+
+    description: str
+    """Engine, device and precision, for log lines."""
+
+    def run(self, arrays: Sequence[Array]) -> list[NDArray[np.float32]]:
+        """Runs the model; safe to call from several threads at once.
+
+        Args:
+            arrays: One C-contiguous float32 array per model input, in the model's order.
+
+        Returns:
+            One array per output.
+
+        Raises:
+            OutOfMemory: The device has too little memory for these shapes.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionRequest:
+    """Everything that decides what a session computes and where; the key of the cache."""
+
+    model: Path
+    sha256: str
+    shapes: tuple[tuple[str, tuple[int, ...]], ...]
+    """Name and fixed shape of every input, in the model's order."""
+    half: bool
+    """Whether the backend may compute in half precision (bf16 or fp16) where it is faster."""
+    device_index: int = 0
+    engine_folder: Path | None = None
+
+
+# Sessions hold weights and scratch memory, so few are kept; a filter that is alive keeps its own.
+_MAX_CACHED = 8
+_cache: OrderedDict[tuple[SessionRequest, AnyBackend], Session] = OrderedDict()
+_lock = threading.Lock()
+_reported: set[str] = set()
+
+
+def open_session(request: SessionRequest, backend: str | AnyBackend) -> tuple[Session, AnyBackend]:
+    """Opens (or finds in the process-wide cache) a session for the request.
+
+    With ``"auto"`` the backends are tried from the fastest to the one that runs everywhere; one
+    that should start here but does not is reported once in the log, with the remedy.
+
+    Args:
+        request: Model, shapes, precision and device.
+        backend: A name of ``backends.NAMES`` or a settings object.
+
+    Returns:
+        The session and the backend it runs on.
+
+    Raises:
+        BackendUnavailable: The backend was asked for by name and does not start, or none does.
+        ModelError: The file is not a model that the engine can read.
+        OutOfMemory: The device is full.
+    """
+    reasons: list[str] = []
+    automatic = backend == "auto"
+    for candidate in candidates(backend):
+        if automatic and not _plausible(candidate):
+            continue
+        try:
+            return _cached(request, candidate), candidate
+        except BackendUnavailable as error:
+            reasons.append(str(error))
+            if automatic and str(error) not in _reported:
+                _reported.add(str(error))
+                logger.warning("%s; trying the next backend", error)
+    raise BackendUnavailable("; ".join(reasons))
+
+
+def _cached(request: SessionRequest, backend: AnyBackend) -> Session:
+    key = (request, backend)
+    with _lock:
+        if key in _cache:
+            _cache.move_to_end(key)
+            return _cache[key]
+        with stdout_to_stderr():
+            session = _opened(request, backend)
+        logger.info("%s runs on %s", request.model.name, session.description)
+        _cache[key] = session
+        while len(_cache) > _MAX_CACHED:
+            _cache.popitem(last=False)
+        return session
+
+
+def _opened(request: SessionRequest, backend: AnyBackend) -> Session:
+    # The engines are imported here and not above: `import vsvqe` must stay quick.
+    match backend:
+        case OpenVino():
+            from .openvino import OpenVinoSession
+
+            return OpenVinoSession(request, backend)
+        case OnnxCpu():
+            from .onnx import CpuSession
+
+            return CpuSession(request, backend)
+        case OnnxCuda() | TensorRT():
+            from .onnx import GpuSession
+
+            return GpuSession(request, backend)
+
+
+def _plausible(backend: AnyBackend) -> bool:
+    """Whether ``"auto"`` should try this backend: its hardware and package seem to be here."""
+    match backend:
+        case OnnxCuda() | TensorRT():
+            return _has_nvidia_driver()
+        case OpenVino():
+            from importlib.util import find_spec
+
+            return find_spec("openvino") is not None
+        case OnnxCpu():
+            return True
+
+
+def _has_nvidia_driver() -> bool:
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True

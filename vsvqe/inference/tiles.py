@@ -1,0 +1,229 @@
+"""Runs a session over overlapping tiles, blends them, and shrinks them when memory runs out."""
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import OutOfMemory
+from .session import Array, Session
+
+logger = logging.getLogger(__name__)
+
+type Size = tuple[int, int]
+"""Width and height, in cells."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a model's tensors relate in space.
+
+    A *cell* is the smallest piece that the model's input can grow by: two luma pixels and one
+    chroma sample for the planes layout, the size multiple that an image model demands.
+    """
+
+    inputs: tuple[int, ...]
+    """Samples per cell of each input, along each axis."""
+    outputs: tuple[int, ...]
+    """Samples per cell of each output."""
+
+
+@dataclass(frozen=True)
+class _Span:
+    """One tile along one axis: where it starts, and the weight of each of its cells' samples."""
+
+    start: int
+    first: int
+    last: int
+    rise: tuple[int, int]
+    """Cells of the tile between which its weight grows from 0 to 1."""
+    fall: tuple[int, int]
+
+
+def spans(length: int, tile: int, pad: int) -> list[_Span]:
+    """Covers ``length`` cells with equal tiles that overlap by at least ``2 * pad``.
+
+    Neighbours are cross-faded over the middle of their overlap, at least ``pad / 2`` away from
+    the ends of the tiles, where the model lacks context.
+
+    Args:
+        length: Cells along the axis.
+        tile: Cells of one tile, more than ``2 * pad`` unless it covers all.
+        pad: Cells of context on each inner side.
+    """
+    if tile >= length:
+        return [_Span(0, 0, length, (0, 0), (length, length))]
+    count = 1 + math.ceil((length - tile) / (tile - 2 * pad))
+    starts = [round(i * (length - tile) / (count - 1)) for i in range(count)]
+    half = pad // 2
+    result = []
+    for i, start in enumerate(starts):
+        rise, fall = (0, 0), (tile, tile)
+        if i > 0:
+            middle = (start + starts[i - 1] + tile) // 2 - start
+            rise = (middle - half, middle + half)
+        if i < count - 1:
+            middle = (starts[i + 1] + start + tile) // 2 - start
+            fall = (middle - half, middle + half)
+        result.append(_Span(start, rise[0], fall[1], rise, fall))
+    return result
+
+
+def _weights(span: _Span, factor: int) -> NDArray[np.float32]:
+    """Returns the weight of each sample from ``span.first`` to ``span.last``."""
+    position = np.arange(span.first * factor, span.last * factor) + 0.5
+    up = _ramp(position, span.rise, factor)
+    down = 1.0 - _ramp(position, span.fall, factor)
+    return np.asarray(up * down, dtype=np.float32)
+
+
+def _ramp(position: Array, ends: tuple[int, int], factor: int) -> Array:
+    begin, end = ends[0] * factor, ends[1] * factor
+    if begin == end:
+        return (position >= begin).astype(np.float64)
+    return np.clip((position - begin) / (end - begin), 0.0, 1.0)
+
+
+class TiledRunner:
+    """Runs a model on frames of one size, whole or in tiles.
+
+    When the device runs out of memory the tiles are halved, down to the least that the overlap
+    allows; this is said once in the log.
+    """
+
+    def __init__(
+        self,
+        open_session: Callable[[Size], Session],
+        geometry: Geometry,
+        size: Size,
+        tile: Size | None,
+        pad: int,
+        *,
+        fixed: bool = False,
+    ) -> None:
+        """Opens the session for the first tile size.
+
+        Args:
+            open_session: Opens a session for a tile of a size in cells.
+            geometry: Samples per cell of the model's tensors.
+            size: The frame in cells.
+            tile: The tile in cells, ``None`` for the whole frame at once.
+            pad: Overlap in cells on each side of a tile.
+            fixed: Whether the model runs at this tile size only.
+
+        Raises:
+            OutOfMemory: Not even the smallest tile fits.
+            ValueError: The tile has no room for its overlap.
+        """
+        if not fixed:
+            tile = size if tile is None else (min(tile[0], size[0]), min(tile[1], size[1]))
+        assert tile is not None
+        for axis in (0, 1):
+            if tile[axis] < size[axis] and tile[axis] <= 2 * pad:
+                raise ValueError("a tile must be larger than twice its padding")
+        self._open = open_session
+        self._geometry = geometry
+        self._size = size
+        self._pad = pad
+        self._fixed = fixed
+        self._lock = threading.Lock()
+        self._tile = tile
+        while True:
+            try:
+                self._session = self._open(self._tile)
+                break
+            except OutOfMemory as error:
+                self._shrink(self._tile, error)
+
+    def run(self, arrays: Sequence[Array]) -> list[NDArray[np.float32]]:
+        """Runs the model on whole frames; see ``Session.run``."""
+        while True:
+            tile, session = self._tile, self._session
+            try:
+                return self._run(session, tile, arrays)
+            except OutOfMemory as error:
+                # Never waits for a frame: the lock is held while a session is opened, no longer.
+                with self._lock:
+                    if self._tile == tile:
+                        self._shrink(tile, error)
+                        self._session = self._open(self._tile)
+
+    def _run(
+        self, session: Session, tile: Size, arrays: Sequence[Array]
+    ) -> list[NDArray[np.float32]]:
+        if tile == self._size:
+            return session.run(arrays)
+        if self._fixed:
+            arrays = [
+                _grown(array, factor, tile)
+                for array, factor in zip(arrays, self._geometry.inputs, strict=True)
+            ]
+        width = max(self._size[0], tile[0])
+        height = max(self._size[1], tile[1])
+        outputs: list[NDArray[np.float32]] = []
+        for across, down in product(
+            spans(width, tile[0], self._pad), spans(height, tile[1], self._pad)
+        ):
+            pieces = session.run(
+                [
+                    np.ascontiguousarray(
+                        array[
+                            ...,
+                            down.start * factor : (down.start + tile[1]) * factor,
+                            across.start * factor : (across.start + tile[0]) * factor,
+                        ]
+                    )
+                    for array, factor in zip(arrays, self._geometry.inputs, strict=True)
+                ]
+            )
+            if not outputs:
+                outputs = [
+                    np.zeros((*piece.shape[:-2], height * factor, width * factor), np.float32)
+                    for piece, factor in zip(pieces, self._geometry.outputs, strict=True)
+                ]
+            for output, piece, factor in zip(outputs, pieces, self._geometry.outputs, strict=True):
+                _blend(output, piece, across, down, factor)
+        return [
+            output[..., : self._size[1] * factor, : self._size[0] * factor]
+            for output, factor in zip(outputs, self._geometry.outputs, strict=True)
+        ]
+
+    def _shrink(self, tile: Size, error: OutOfMemory) -> None:
+        """Halves the longer side, or gives up; called with the lock or before any frame."""
+        axis = 0 if tile[0] >= tile[1] else 1
+        halved = list(tile)
+        halved[axis] = (tile[axis] + 1) // 2 + self._pad
+        if self._fixed or halved[axis] <= 2 * self._pad or halved[axis] >= tile[axis]:
+            raise error
+        self._tile = (halved[0], halved[1])
+        logger.warning(
+            "%s; going on with tiles of %s instead of %s (tile= sets this from the start)",
+            error,
+            self._pixels(self._tile),
+            self._pixels(tile),
+        )
+
+    def _pixels(self, tile: Size) -> str:
+        factor = self._geometry.inputs[0]
+        return f"{tile[0] * factor}x{tile[1] * factor}"
+
+
+def _grown(array: Array, factor: int, tile: Size) -> Array:
+    """Repeats the last column and row until the array is no smaller than a tile."""
+    grow = [max(0, tile[1 - axis] * factor - array.shape[axis - 2]) for axis in (0, 1)]
+    return np.pad(array, [(0, 0)] * (array.ndim - 2) + [(0, grow[0]), (0, grow[1])], mode="edge")
+
+
+def _blend(output: Array, piece: Array, across: _Span, down: _Span, factor: int) -> None:
+    rows = slice(down.first * factor, down.last * factor)
+    columns = slice(across.first * factor, across.last * factor)
+    weight = _weights(down, factor)[:, None] * _weights(across, factor)[None, :]
+    y, x = down.start * factor, across.start * factor
+    output[..., y + rows.start : y + rows.stop, x + columns.start : x + columns.stop] += (
+        piece[..., rows, columns] * weight
+    )
