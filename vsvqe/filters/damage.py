@@ -46,7 +46,8 @@ def estimator(options: Options, shape: tuple[int, ...], radius: int) -> Weigh:
     session, _ = open_session(request, options.backend)
 
     def weigh(y: NDArray[np.float32]) -> NDArray[np.float32]:
-        psnr = session.run([y])[0].reshape(-1)
+        psnr = np.empty(len(y), np.float32)
+        session.run([y], [psnr])
         count = len(psnr)
         smooth = [psnr[max(t - radius, 0) : t + radius + 1].mean() for t in range(count)]
         return strength_from_psnr(np.asarray(smooth, np.float32))

@@ -166,6 +166,8 @@ def _by_picture(
     enhanced = picture(clip, clip_facts, model, options, name="Deblock")
     if enhanced.width != clip.width:
         enhanced = plane_graph.resized(enhanced, clip.width, clip.height, clip_facts)
-    mix = f"x {1.0 - strength!r} * y {strength!r} * +" if strength < 1.0 else "y"
+    if strength == 1.0 and len(chosen) == clip.format.num_planes:
+        return enhanced.std.CopyFrameProps(clip)
+    mix = f"x {1.0 - strength!r} * y {strength!r} * +"
     expressions = [mix if plane in chosen else "" for plane in range(clip.format.num_planes)]
     return vs.core.std.Expr([clip, enhanced], expressions)

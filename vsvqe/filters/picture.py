@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import vapoursynth as vs
+from numpy.typing import NDArray
 
 from ..cards import ModelFile
 from ..graph import chunks, colour, planes
@@ -11,6 +12,7 @@ from ..graph.clips import ClipFacts
 from ..inference.probe import probe
 from ..inference.session import Session, SessionRequest, open_session
 from ..inference.tiles import Geometry, Size, TiledRunner
+from ..inference.workspace import Workspace
 from .options import Options, half_precision
 from .residual import pad_in_cells, tile_in_cells
 
@@ -68,22 +70,25 @@ def picture(
     plan = options.plan(0, seen, backend)
     shape = (1, image.channels, size[1] * cell, size[0] * cell)
 
-    def process(window: Sequence[vs.VideoFrame]) -> chunks.Planes:
-        results = [one(frame) for frame in window[plan.overlap : plan.overlap + plan.length]]
-        return list(np.stack(results, axis=1))
+    workspace = Workspace([shape, (*shape[:2], shape[2] * image.scale, shape[3] * image.scale)])
 
-    def one(frame: vs.VideoFrame) -> np.ndarray:
-        array = np.empty(shape, np.float32)
-        for channel in range(image.channels):
+    def process(window: Sequence[vs.VideoFrame], out: Sequence[chunks.Picture]) -> None:
+        for frame, picture in zip(window[plan.overlap :], out, strict=False):
+            with workspace.borrowed() as (array, result):
+                fill(array[0], frame)
+                runner.run([array], [result])
+                for target, channel in zip(picture, result[0], strict=True):
+                    height, width = target.shape
+                    np.clip(channel[:height, :width], 0.0, 1.0, out=target)
+
+    def fill(array: NDArray[np.float32], frame: vs.VideoFrame) -> None:
+        for channel, target in enumerate(array):
             samples = np.asarray(frame[channel])
             planes.check_finite(samples, channel)
             # Colours that RGB can't hold would come out as specks.
-            np.clip(samples, 0.0, 1.0, out=array[0, channel, : seen.height, : seen.width])
+            np.clip(samples, 0.0, 1.0, out=target[: seen.height, : seen.width])
         array[..., seen.width :] = array[..., seen.width - 1 : seen.width]
         array[..., seen.height :, :] = array[..., seen.height - 1 : seen.height, :]
-        (result,) = runner.run([array])
-        rows, columns = seen.height * image.scale, seen.width * image.scale
-        return np.clip(result[0, :, :rows, :columns], 0.0, 1.0)
 
     enhanced = chunks.in_chunks(
         # A node of our own: `in_chunks` sets its cache.

@@ -11,6 +11,7 @@ from ..graph import chunks, planes, scenes
 from ..graph.clips import ClipFacts
 from ..inference.session import Session, SessionRequest, open_session
 from ..inference.tiles import Geometry, Size, TiledRunner
+from ..inference.workspace import Workspace
 from .options import Options, half_precision
 
 # The model's smallest unit: two luma pixels and one chroma sample.
@@ -78,15 +79,25 @@ def residual(
     weights = weigh((frames, 1, seen.height, seen.width)) if weigh else None
     format = planes.residual_format(seen)
 
-    def process(window: Sequence[vs.VideoFrame]) -> chunks.Planes:
-        y, uv = reader.read(window)
-        y_residual, uv_residual = runner.run([y, uv])
-        inner = slice(spare, spare + length)
-        y_residual, uv_residual = y_residual[inner], uv_residual[inner]
-        if weights is not None:
-            weight = weights(y)[overlap : overlap + length, None, None, None]
-            y_residual, uv_residual = y_residual * weight, uv_residual * weight
-        return [y_residual[:, 0], uv_residual[:, 0], uv_residual[:, 1]][: format.num_planes]
+    height, width = seen.height, seen.width
+    inputs = [(frames, 1, height, width), (frames, 2, height // 2, width // 2)]
+    outputs = [
+        (frames - 2 * card.radius, n, h * card.scale, w * card.scale) for _, n, h, w in inputs
+    ]
+    workspace = Workspace([*inputs, *outputs])
+
+    def process(window: Sequence[vs.VideoFrame], out: Sequence[chunks.Picture]) -> None:
+        with workspace.borrowed() as (y, uv, y_residual, uv_residual):
+            reader.read(window, y, uv)
+            runner.run([y, uv], [y_residual, uv_residual])
+            weight = weights(y) if weights else None
+            for i, picture in enumerate(out):
+                results = (y_residual[spare + i, 0], *uv_residual[spare + i])
+                for target, result in zip(picture, results, strict=False):
+                    if weight is None:
+                        np.copyto(target, result)
+                    else:
+                        np.multiply(result, weight[overlap + i], out=target)
 
     return chunks.in_chunks(
         seen,

@@ -1,13 +1,14 @@
 """Temporal windows without waiting: several frames in, several out, as one frame of the graph.
 
-A callback never asks for a frame and never waits. The graph hands it all the frames of a chunk;
-it writes its results under each other into one tall frame, which is cropped and interleaved into
-a clip again. So the result of a frame depends on the clip and the arguments only, and the core's
-own cache keeps what was computed.
+A callback never asks for a frame and never waits. The graph hands it all the frames of a chunk; it
+returns one small frame that carries the results as frame props, and those are handed out again in
+order. So the result of a frame depends on the clip and the arguments only, the core's own cache
+keeps what was computed, and nothing is copied.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import vapoursynth as vs
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 
 from . import scenes
 
-type Planes = Sequence[NDArray[np.float32]]
-"""One array per plane of the output, each frames x height x width."""
+type Picture = Sequence[NDArray[np.float32]]
+"""The planes of an output frame, in the frame's own memory."""
 
-type Process = Callable[[Sequence[vs.VideoFrame]], Planes]
-"""Takes ``length + 2 * overlap`` consecutive frames and returns the inner ``length`` of them."""
+type Process = Callable[[Sequence[vs.VideoFrame], Sequence[Picture]], None]
+"""Takes ``length + 2 * overlap`` consecutive frames, computes the inner ``length`` of them, and
+writes the first of those to the pictures, which may be fewer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,44 +71,56 @@ def in_chunks(
     chunks = -(-total // length)
     # Every frame is asked for by its neighbours' chunks too: keep it until they had it.
     clip.std.SetVideoCache(mode=1, fixedsize=1, maxsize=3 * window)
-    padded = clip[0] * overlap + clip if overlap else clip
-    padded = _uncached(padded + clip[-1] * (chunks * length - total + overlap))
-    inputs = [_uncached(padded[i:].std.SelectEvery(length, [0])[:chunks]) for i in range(window)]
-    blank = vs.core.std.BlankClip(
-        format=format.id, width=width, height=height * length, length=chunks, keep=True
-    )
+    padded = _extended(clip, overlap, chunks * length - total + overlap)
+    inputs = [_every(padded[i:], length)[:chunks] for i in range(window)]
+    carrier = vs.core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=chunks, keep=True)
 
     def compute(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         frames = f[1:]
-        tall = vs.core.create_video_frame(format, width, height * length)
-        wanted = min(length, total - n * length)
-        for first, last, window_frames in _scenes(frames, wanted, plan):
+        results = [
+            vs.core.create_video_frame(format, width, height)
+            for _ in range(min(length, total - n * length))
+        ]
+        pictures = [
+            [np.asarray(result[plane]) for plane in range(format.num_planes)] for result in results
+        ]
+        for first, last, scene in _scenes(frames, len(results), plan):
             try:
-                planes = process(window_frames)
+                process(scene, pictures[first:last])
             except Exception as error:
                 start = n * length
                 raise vs.Error(
-                    f"{name}: frames {start} to {start + wanted - 1}: {error}"
+                    f"{name}: frames {start} to {start + len(results) - 1}: {error}"
                 ) from error
-            for plane, array in enumerate(planes):
-                target = np.asarray(tall[plane]).reshape(length, *array.shape[1:])
-                target[first:last] = array[: last - first]
-        return tall
+        carrying = f[0].copy()
+        for i, result in enumerate(results):
+            carrying.props[f"{_RESULT}{i}"] = result
+        return carrying
 
     if plan.streams == 1:
-        tall = blank.std.ModifyFrame([blank, *inputs], compute)
+        computed = carrier.std.ModifyFrame([carrier, *inputs], compute)
     else:
         # A node of its own for every chunk: the core runs one callback of a node at a time.
-        tall = blank.std.FrameEval(
-            lambda n: blank.std.ModifyFrame([blank, *inputs], compute), clip_src=inputs
+        computed = carrier.std.FrameEval(
+            lambda n: carrier.std.ModifyFrame([carrier, *inputs], compute), clip_src=inputs
         )
-    tall.std.SetVideoCache(mode=1, fixedsize=1, maxsize=1 + plan.streams)
-    rows = [
-        _uncached(tall.std.CropAbs(width=width, height=height, left=0, top=i * height))
-        for i in range(length)
+    computed.std.SetVideoCache(mode=1, fixedsize=1, maxsize=1 + plan.streams)
+    blank = vs.core.std.BlankClip(
+        format=format.id, width=width, height=height, length=chunks, keep=True
+    )
+    handed_out = [
+        _uncached(blank.std.ModifyFrame(computed, partial(_handed_out, i))) for i in range(length)
     ]
-    result = _uncached(vs.core.std.Interleave(rows))[:total] if length > 1 else rows[0][:total]
-    return _uncached(result).std.CopyFrameProps(clip)
+    result = _uncached(vs.core.std.Interleave(handed_out)) if length > 1 else handed_out[0]
+    return _uncached(result[:total]).std.CopyFrameProps(clip)
+
+
+_RESULT = "_VQEResult"
+
+
+def _handed_out(i: int, n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+    """Returns result i of a chunk; the frame itself, not a copy."""
+    return f.props[f"{_RESULT}{i}"]
 
 
 def _scenes(
@@ -136,6 +150,20 @@ def _scenes(
         window = [frames[min(max(first + i, start), end - 1)] for i in range(len(frames))]
         result.append((first, last, window))
     return result
+
+
+def _every(clip: vs.VideoNode, cycle: int) -> vs.VideoNode:
+    return _uncached(clip.std.SelectEvery(cycle, [0])) if cycle > 1 else clip
+
+
+def _extended(clip: vs.VideoNode, before: int, after: int) -> vs.VideoNode:
+    """Repeats the first and the last frame."""
+    parts = [clip]
+    if before:
+        parts.insert(0, clip[0] * before)
+    if after:
+        parts.append(clip[-1] * after)
+    return _uncached(vs.core.std.Splice(parts)) if len(parts) > 1 else clip
 
 
 def _uncached(clip: vs.VideoNode) -> vs.VideoNode:

@@ -20,6 +20,8 @@ def to_picture(clip: vs.VideoNode, facts: ClipFacts, channels: int) -> vs.VideoN
         luma = _luma(clip, facts)
         return luma if channels == 1 else vs.core.std.ShufflePlanes([luma] * 3, [0] * 3, vs.RGB)
     if channels == 3:
+        if clip.format.id == vs.RGBS:
+            return clip
         if family == vs.RGB:
             return clip.resize.Point(format=vs.RGBS, range_in=int(facts.full_range))
         return clip.resize.Bicubic(
@@ -41,6 +43,8 @@ def from_picture(picture: vs.VideoNode, clip: vs.VideoNode, facts: ClipFacts) ->
         clip: The clip that it was made from; for luma pictures it also gives the chroma.
         facts: The clip's colour facts.
     """
+    if picture.format.id == clip.format.id:
+        return picture
     family = clip.format.color_family
     picture, clip = bare(picture), bare(clip)
     limits = {"range": int(facts.full_range)}

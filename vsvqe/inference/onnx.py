@@ -55,19 +55,27 @@ def session_options(threads: int = 0) -> ort.SessionOptions:
     return options
 
 
+def dtype_of(tensor_type: str) -> np.dtype[Any]:
+    """Returns the NumPy dtype of an ONNX tensor type, float32 or float16.
+
+    Raises:
+        ModelError: It is another one.
+    """
+    if tensor_type not in _DTYPES:
+        raise ModelError(f"float32 and float16 models can be used, not {tensor_type}")
+    return _DTYPES[tensor_type]
+
+
 def input_dtypes(session: ort.InferenceSession, model: Path) -> list[np.dtype[Any]]:
     """Returns the dtype of each input, float32 or float16.
 
     Raises:
         ModelError: An input is of another type.
     """
-    for tensor in session.get_inputs():
-        if tensor.type not in _DTYPES:
-            raise ModelError(
-                f"{model.name} takes {tensor.type} at input {tensor.name!r}; "
-                "float32 and float16 models can be used"
-            )
-    return [_DTYPES[tensor.type] for tensor in session.get_inputs()]
+    try:
+        return [dtype_of(tensor.type) for tensor in session.get_inputs()]
+    except ModelError as error:
+        raise ModelError(f"{model.name}: {error}") from error
 
 
 class CpuSession:
@@ -92,17 +100,26 @@ class CpuSession:
         self._dtypes = input_dtypes(self._session, request.model)
         self.description = "ONNX Runtime, CPU, fp32"
 
-    def run(self, arrays: Sequence[Array]) -> list[NDArray[np.float32]]:
+    def run(self, arrays: Sequence[Array], out: Sequence[NDArray[np.float32]]) -> None:
         """See ``Session.run``."""
-        feeds = {
-            name: array.astype(dtype, copy=False)
-            for name, array, dtype in zip(self._names, arrays, self._dtypes, strict=True)
-        }
+        binding = self._session.io_binding()
+        converted: list[tuple[Array, NDArray[np.float32]]] = []
         try:
-            outputs = self._session.run(None, feeds)
+            for name, array, dtype in zip(self._names, arrays, self._dtypes, strict=True):
+                binding.bind_cpu_input(name, array.astype(dtype, copy=False))
+            for tensor, target in zip(self._session.get_outputs(), out, strict=True):
+                result: Array = target
+                if tensor.type != "tensor(float)":
+                    result = np.empty(target.shape, dtype_of(tensor.type))
+                    converted.append((result, target))
+                binding.bind_output(
+                    tensor.name, "cpu", 0, result.dtype, result.shape, result.ctypes.data
+                )
+            self._session.run_with_iobinding(binding)
         except Exception as error:
             raise explain(error, self._model) from error
-        return [np.asarray(output, dtype=np.float32) for output in outputs]
+        for result, target in converted:
+            np.copyto(target, result)
 
 
 class GpuSession:
@@ -150,13 +167,13 @@ class GpuSession:
             self._session.disable_fallback()
             self._dtypes = input_dtypes(self._session, request.model)
             # The first run fails on a wrong architecture or a full device, and finishes the engine.
-            self.run([np.zeros(shape, np.float32) for shape in self._shapes])
+            self._warm_up()
         self.description = (
             f"ONNX Runtime, {'TensorRT' if tensorrt else 'CUDA'}, device {request.device_index}, "
             f"{'fp16' if request.half else 'fp32'}"
         )
 
-    def run(self, arrays: Sequence[Array]) -> list[NDArray[np.float32]]:
+    def run(self, arrays: Sequence[Array], out: Sequence[NDArray[np.float32]]) -> None:
         """See ``Session.run``."""
         try:
             binding, inputs = self._buffers()
@@ -165,11 +182,21 @@ class GpuSession:
             binding.synchronize_inputs()
             self._session.run_with_iobinding(binding)
             binding.synchronize_outputs()
-            outputs = binding.copy_outputs_to_cpu()
+            for target, output in zip(out, binding.copy_outputs_to_cpu(), strict=True):
+                np.copyto(target, output)
         except Exception as error:
             raise explain(error, self._model) from error
         self._idle.put((binding, inputs))
-        return [np.asarray(output, dtype=np.float32) for output in outputs]
+
+    def _warm_up(self) -> None:
+        feeds = {
+            name: np.zeros(shape, dtype)
+            for name, shape, dtype in zip(self._names, self._shapes, self._dtypes, strict=True)
+        }
+        try:
+            self._session.run(None, feeds)
+        except Exception as error:
+            raise explain(error, self._model) from error
 
     def _buffers(self) -> tuple[Any, list[Any]]:
         try:

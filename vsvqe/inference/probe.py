@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 
 from .errors import ModelError
-from .onnx import explain, input_dtypes, session_options
 
 _SIDE = 64
 _MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
@@ -58,6 +56,11 @@ def probe(model: Path, sha256: str) -> ImageModel:
 
 
 def _probe(model: Path) -> ImageModel:
+    # ONNX Runtime is imported here and not above: `import vsvqe` must stay quick.
+    import onnxruntime as ort
+
+    from .onnx import explain, input_dtypes, session_options
+
     options = session_options()
     options.log_severity_level = 4  # sizes that the model refuses are an answer, not an error
     try:

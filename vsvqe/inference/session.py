@@ -28,14 +28,12 @@ class Session(Protocol):
     description: str
     """Engine, device and precision, for log lines."""
 
-    def run(self, arrays: Sequence[Array]) -> list[NDArray[np.float32]]:
+    def run(self, arrays: Sequence[Array], out: Sequence[NDArray[np.float32]]) -> None:
         """Runs the model; safe to call from several threads at once.
 
         Args:
             arrays: One C-contiguous float32 array per model input, in the model's order.
-
-        Returns:
-            One array per output.
+            out: Takes the results: one C-contiguous float32 array per model output.
 
         Raises:
             OutOfMemory: The device has too little memory for these shapes.

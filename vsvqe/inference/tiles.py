@@ -140,12 +140,16 @@ class TiledRunner:
             except OutOfMemory as error:
                 self._shrink(self._tile, error)
 
-    def run(self, arrays: Sequence[Array]) -> list[NDArray[np.float32]]:
+    def run(self, arrays: Sequence[Array], out: Sequence[NDArray[np.float32]]) -> None:
         """Runs the model on whole frames; see ``Session.run``."""
         while True:
             tile, session = self._tile, self._session
             try:
-                return self._run(session, tile, arrays)
+                if tile == self._size:
+                    session.run(arrays, out)
+                else:
+                    self._run_tiles(session, tile, arrays, out)
+                return
             except OutOfMemory as error:
                 # Never waits for a frame: the lock is held while a session is opened, no longer.
                 with self._lock:
@@ -153,45 +157,47 @@ class TiledRunner:
                         self._shrink(tile, error)
                         self._session = self._open(self._tile)
 
-    def _run(
-        self, session: Session, tile: Size, arrays: Sequence[Array]
-    ) -> list[NDArray[np.float32]]:
-        if tile == self._size:
-            return session.run(arrays)
-        if self._fixed:
+    def _run_tiles(
+        self,
+        session: Session,
+        tile: Size,
+        arrays: Sequence[Array],
+        out: Sequence[NDArray[np.float32]],
+    ) -> None:
+        """Runs tile by tile; a frame smaller than a fixed tile is grown to it."""
+        inputs, outputs = self._geometry.inputs, self._geometry.outputs
+        width, height = max(self._size[0], tile[0]), max(self._size[1], tile[1])
+        if (width, height) != self._size:
             arrays = [
-                _grown(array, factor, tile)
-                for array, factor in zip(arrays, self._geometry.inputs, strict=True)
+                _grown(array, width * factor, height * factor)
+                for array, factor in zip(arrays, inputs, strict=True)
             ]
-        width = max(self._size[0], tile[0])
-        height = max(self._size[1], tile[1])
-        outputs: list[NDArray[np.float32]] = []
+        blended = [
+            np.zeros((*target.shape[:-2], height * factor, width * factor), np.float32)
+            for target, factor in zip(out, outputs, strict=True)
+        ]
+        pieces = [
+            np.empty((*target.shape[:-2], tile[1] * factor, tile[0] * factor), np.float32)
+            for target, factor in zip(out, outputs, strict=True)
+        ]
         for across, down in product(
             spans(width, tile[0], self._pad), spans(height, tile[1], self._pad)
         ):
-            pieces = session.run(
-                [
-                    np.ascontiguousarray(
-                        array[
-                            ...,
-                            down.start * factor : (down.start + tile[1]) * factor,
-                            across.start * factor : (across.start + tile[0]) * factor,
-                        ]
-                    )
-                    for array, factor in zip(arrays, self._geometry.inputs, strict=True)
-                ]
-            )
-            if not outputs:
-                outputs = [
-                    np.zeros((*piece.shape[:-2], height * factor, width * factor), np.float32)
-                    for piece, factor in zip(pieces, self._geometry.outputs, strict=True)
-                ]
-            for output, piece, factor in zip(outputs, pieces, self._geometry.outputs, strict=True):
-                _blend(output, piece, across, down, factor)
-        return [
-            output[..., : self._size[1] * factor, : self._size[0] * factor]
-            for output, factor in zip(outputs, self._geometry.outputs, strict=True)
-        ]
+            cut = [
+                np.ascontiguousarray(
+                    array[
+                        ...,
+                        down.start * factor : (down.start + tile[1]) * factor,
+                        across.start * factor : (across.start + tile[0]) * factor,
+                    ]
+                )
+                for array, factor in zip(arrays, inputs, strict=True)
+            ]
+            session.run(cut, pieces)
+            for whole, piece, factor in zip(blended, pieces, outputs, strict=True):
+                _blend(whole, piece, across, down, factor)
+        for target, whole in zip(out, blended, strict=True):
+            np.copyto(target, whole[..., : target.shape[-2], : target.shape[-1]])
 
     def _shrink(self, tile: Size, error: OutOfMemory) -> None:
         """Halves the longer side, or gives up; called with the lock or before any frame."""
@@ -213,10 +219,11 @@ class TiledRunner:
         return f"{tile[0] * factor}x{tile[1] * factor}"
 
 
-def _grown(array: Array, factor: int, tile: Size) -> Array:
-    """Repeats the last column and row until the array is no smaller than a tile."""
-    grow = [max(0, tile[1 - axis] * factor - array.shape[axis - 2]) for axis in (0, 1)]
-    return np.pad(array, [(0, 0)] * (array.ndim - 2) + [(0, grow[0]), (0, grow[1])], mode="edge")
+def _grown(array: Array, width: int, height: int) -> Array:
+    """Repeats the last column and row until the array has a size."""
+    grow = [(0, 0)] * (array.ndim - 2)
+    grow += [(0, height - array.shape[-2]), (0, width - array.shape[-1])]
+    return np.pad(array, grow, mode="edge")
 
 
 def _blend(output: Array, piece: Array, across: _Span, down: _Span, factor: int) -> None:
