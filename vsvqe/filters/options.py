@@ -146,6 +146,8 @@ def plane_indices(planes: int | Sequence[int] | None, count: int) -> list[int]:
     """
     if planes is None:
         return list(range(count))
+    if not isinstance(planes, int | Sequence):
+        raise ValueError(f"planes={planes!r} must be an index, a list of them, or None")
     chosen = [planes] if isinstance(planes, int) else list(planes)
     for plane in chosen:
         if isinstance(plane, bool) or not isinstance(plane, int) or not 0 <= plane < count:

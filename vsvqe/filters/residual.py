@@ -72,6 +72,7 @@ def residual(
         (seen.width // _CELL, seen.height // _CELL),
         tile_in_cells(options, _CELL),
         pad_in_cells(options, _CELL, card.receptive_field),
+        reach=-(-card.receptive_field // _CELL),
     )
     assert not isinstance(backend, str)
     plan = options.plan(card.radius, seen, backend)

@@ -14,7 +14,7 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from . import scenes
+from . import memory, scenes
 
 type Picture = Sequence[NDArray[np.float32]]
 """The planes of an output frame, in the frame's own memory."""
@@ -92,6 +92,7 @@ def in_chunks(
                 raise vs.Error(
                     f"{name}: frames {start} to {start + len(results) - 1}: {error}"
                 ) from error
+        memory.produced(sum(array.nbytes for picture in pictures for array in picture))
         carrying = f[0].copy()
         for i, result in enumerate(results):
             carrying.props[f"{_RESULT}{i}"] = result

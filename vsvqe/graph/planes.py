@@ -166,6 +166,12 @@ def added(
     for plane in range(format.num_planes):
         chroma = plane > 0 and format.color_family == vs.YUV
         terms = [f"x {depth!r} *" if depth != 1.0 else "x"]
+        if chroma and depth != 1.0 and facts.full_range:
+            # Of full range, the middle (128 of 255) does not scale like the range.
+            middle = (1 << (format.bits_per_sample - 1)) - depth * (
+                1 << (base.format.bits_per_sample - 1)
+            )
+            terms.append(f"{middle!r} +")
         if plane in planes:
             for name, (_, weight) in zip("yzabc", residuals, strict=False):
                 terms.append(f"{name} {ranges[chroma] * weight!r} * +")

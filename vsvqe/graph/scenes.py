@@ -39,7 +39,7 @@ def annotated(clip: vs.VideoNode, *, detect: bool) -> vs.VideoNode:
         """The small clip, shifted so that its frame n is frame n + offset of the clip."""
         if offset < 0:
             return (small[0] * -offset + small)[: small.num_frames]
-        return small[offset:] + small[-1] * offset if offset else small
+        return (small + small[-1] * offset)[offset:] if offset else small
 
     stats = at(0)
     for name, first, second in ((_BEFORE, -2, -1), (_HERE, -1, 0), (_AFTER, 0, 1)):

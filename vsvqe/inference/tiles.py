@@ -5,7 +5,7 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,31 +45,38 @@ class _Span:
     fall: tuple[int, int]
 
 
-def spans(length: int, tile: int, pad: int) -> list[_Span]:
+def spans(length: int, tile: int, pad: int, reach: int | None = None) -> list[_Span]:
     """Covers ``length`` cells with equal tiles that overlap by at least ``2 * pad``.
 
-    Neighbours are cross-faded over the middle of their overlap, at least ``pad / 2`` away from
-    the ends of the tiles, where the model lacks context.
+    Neighbours are cross-faded over the middle of their overlap, away from the ends of the tiles,
+    where the model lacks context.
 
     Args:
         length: Cells along the axis.
         tile: Cells of one tile, more than ``2 * pad`` unless it covers all.
         pad: Cells of context on each inner side.
+        reach: Cells at the ends of a tile that differ from the same cells of the whole picture.
+            None of them counts if ``pad`` is as large; ``None``: not known, half of ``pad``.
     """
+    reach = pad // 2 if reach is None or reach > pad else reach
     if tile >= length:
         return [_Span(0, 0, length, (0, 0), (length, length))]
     count = 1 + math.ceil((length - tile) / (tile - 2 * pad))
     starts = [round(i * (length - tile) / (count - 1)) for i in range(count)]
-    half = pad // 2
+    # Between two neighbours, and not so wide that it meets the next cross-fade.
+    shortest_step = min(b - a for a, b in pairwise(starts))
+    fades = []
+    for first, second in pairwise(starts):
+        half = min((first + tile - second) // 2 - reach, pad, shortest_step // 2)
+        middle = (first + second + tile) // 2
+        fades.append((middle - half, middle + half))
     result = []
     for i, start in enumerate(starts):
         rise, fall = (0, 0), (tile, tile)
         if i > 0:
-            middle = (start + starts[i - 1] + tile) // 2 - start
-            rise = (middle - half, middle + half)
+            rise = (fades[i - 1][0] - start, fades[i - 1][1] - start)
         if i < count - 1:
-            middle = (starts[i + 1] + start + tile) // 2 - start
-            fall = (middle - half, middle + half)
+            fall = (fades[i][0] - start, fades[i][1] - start)
         result.append(_Span(start, rise[0], fall[1], rise, fall))
     return result
 
@@ -104,6 +111,7 @@ class TiledRunner:
         tile: Size | None,
         pad: int,
         *,
+        reach: int | None = None,
         fixed: bool = False,
     ) -> None:
         """Opens the session for the first tile size.
@@ -114,6 +122,7 @@ class TiledRunner:
             size: The frame in cells.
             tile: The tile in cells, ``None`` for the whole frame at once.
             pad: Overlap in cells on each side of a tile.
+            reach: The model's receptive field in cells, if it is known.
             fixed: Whether the model runs at this tile size only.
 
         Raises:
@@ -130,20 +139,17 @@ class TiledRunner:
         self._geometry = geometry
         self._size = size
         self._pad = pad
+        self._reach = reach
         self._fixed = fixed
         self._lock = threading.Lock()
-        self._tile = tile
-        while True:
-            try:
-                self._session = self._open(self._tile)
-                break
-            except OutOfMemory as error:
-                self._shrink(self._tile, error)
+        self._warned = False
+        # One attribute, so that no thread ever takes the one without the other.
+        self._current = self._opened(tile)
 
     def run(self, arrays: Sequence[Array], out: Sequence[NDArray[np.float32]]) -> None:
         """Runs the model on whole frames; see ``Session.run``."""
         while True:
-            tile, session = self._tile, self._session
+            tile, session = current = self._current
             try:
                 if tile == self._size:
                     session.run(arrays, out)
@@ -153,9 +159,16 @@ class TiledRunner:
             except OutOfMemory as error:
                 # Never waits for a frame: the lock is held while a session is opened, no longer.
                 with self._lock:
-                    if self._tile == tile:
-                        self._shrink(tile, error)
-                        self._session = self._open(self._tile)
+                    if self._current is current:
+                        self._current = self._opened(self._smaller(tile, error))
+
+    def _opened(self, tile: Size) -> tuple[Size, Session]:
+        """Opens a session for a tile, or for the largest one that fits."""
+        while True:
+            try:
+                return tile, self._open(tile)
+            except OutOfMemory as error:
+                tile = self._smaller(tile, error)
 
     def _run_tiles(
         self,
@@ -181,7 +194,8 @@ class TiledRunner:
             for target, factor in zip(out, outputs, strict=True)
         ]
         for across, down in product(
-            spans(width, tile[0], self._pad), spans(height, tile[1], self._pad)
+            spans(width, tile[0], self._pad, self._reach),
+            spans(height, tile[1], self._pad, self._reach),
         ):
             cut = [
                 np.ascontiguousarray(
@@ -199,20 +213,27 @@ class TiledRunner:
         for target, whole in zip(out, blended, strict=True):
             np.copyto(target, whole[..., : target.shape[-2], : target.shape[-1]])
 
-    def _shrink(self, tile: Size, error: OutOfMemory) -> None:
-        """Halves the longer side, or gives up; called with the lock or before any frame."""
+    def _smaller(self, tile: Size, error: OutOfMemory) -> Size:
+        """Halves the longer side, or gives up where little but overlap would be left."""
         axis = 0 if tile[0] >= tile[1] else 1
         halved = list(tile)
         halved[axis] = (tile[axis] + 1) // 2 + self._pad
-        if self._fixed or halved[axis] <= 2 * self._pad or halved[axis] >= tile[axis]:
-            raise error
-        self._tile = (halved[0], halved[1])
-        logger.warning(
-            "%s; going on with tiles of %s instead of %s (tile= sets this from the start)",
+        least = 2 * self._pad + max(self._pad // 2, 1)
+        if self._fixed or halved[axis] < least or halved[axis] >= tile[axis]:
+            raise OutOfMemory(
+                f"{error}; no smaller tile than {self._pixels(tile)} makes sense: free memory, "
+                "or choose a smaller tile_pad, length or num_streams, or backend='cpu'"
+            ) from error
+        logger.log(
+            logging.INFO if self._warned else logging.WARNING,
+            "%s; going on with tiles of %s instead of %s, and smaller ones if need be (tile= sets "
+            "this from the start)",
             error,
-            self._pixels(self._tile),
+            self._pixels((halved[0], halved[1])),
             self._pixels(tile),
         )
+        self._warned = True
+        return halved[0], halved[1]
 
     def _pixels(self, tile: Size) -> str:
         factor = self._geometry.inputs[0]

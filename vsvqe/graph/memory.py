@@ -1,0 +1,39 @@
+"""Gives memory that lies between frames back to the system, so that a long run does not grow.
+
+The core allocates frames aligned, from several threads at once. glibc keeps the gaps that this
+leaves in its heaps and does not fill them all again: a run of thousands of frames holds several
+times what it uses. ``malloc_trim`` returns the gaps; it takes milliseconds, and is called once in
+a while only.
+"""
+
+import ctypes
+import sys
+import threading
+from collections.abc import Callable
+from functools import cache
+
+_BETWEEN_TRIMS = 128 << 20
+
+_lock = threading.Lock()
+_produced = 0
+
+
+def produced(size: int) -> None:
+    """Notes that frames of a total size in bytes were made, and trims if it is time."""
+    global _produced
+    with _lock:
+        _produced += size
+        due = _produced >= _BETWEEN_TRIMS
+        if due:
+            _produced = 0
+    trim = _malloc_trim()
+    if due and trim is not None:
+        trim(0)
+
+
+@cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    """Returns glibc's function; other C libraries have none, and do not need it."""
+    if sys.platform != "linux":
+        return None
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)
