@@ -3,10 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cards import Card, find, list_models
+from ..cards import Card, find
 from ..inference.session import SessionRequest, open_session
 from .options import Options
 from .residual import Weigh
+
+_MODEL = "damage-v1"
 
 # Estimated PSNR in dB against the source before compression, at which the filter does all it can,
 # and at which there is nothing left for it to do.
@@ -33,8 +35,8 @@ def estimator(options: Options, shape: tuple[int, ...], radius: int) -> Weigh:
     Returns:
         A function from the luma of a window to the strength of each of its frames.
     """
-    (card,) = list_models("damage")
-    card = _whole(card)
+    card = find(_MODEL, "damage")
+    assert isinstance(card, Card)
     request = SessionRequest(
         model=card.path,
         sha256=card.sha256,
@@ -53,9 +55,3 @@ def estimator(options: Options, shape: tuple[int, ...], radius: int) -> Weigh:
         return strength_from_psnr(np.asarray(smooth, np.float32))
 
     return weigh
-
-
-def _whole(card: Card) -> Card:
-    found = find(card.name, "damage")
-    assert isinstance(found, Card)
-    return found

@@ -73,7 +73,8 @@ def Deblock(
         overlap: Frames of context on each side of them; ``None``: what the model needs.
         sc: Whether windows end at scene cuts. ``_SceneChangePrev`` and ``_SceneChangeNext``
             decide where frames have them, a detector of our own elsewhere.
-        sc_threshold: Of that detector: mean absolute luma difference, 0 to 1.
+        sc_threshold: Of that detector: by how much the mean absolute luma difference (0 to 1) of
+            two frames exceeds one and a half times that of the pairs around them.
         engine_folder: Where built engines (TensorRT, OpenVINO) are kept for the next time;
             ``None`` keeps none.
 

@@ -54,6 +54,8 @@ class Options:
                 _whole(name, getattr(self, name), least)
         if self.fp16 is not None and not isinstance(self.fp16, bool):
             raise ValueError(f"fp16={self.fp16!r} must be True, False or None")
+        if not isinstance(self.sc, bool | int):
+            raise ValueError(f"sc={self.sc!r} must be True or False")
         if self.tile is not None:
             if not isinstance(self.tile, Sequence) or len(self.tile) != 2:
                 raise ValueError(f"tile={self.tile!r} must be (width, height) in pixels, or None")
@@ -66,6 +68,8 @@ class Options:
                 )
         number("sc_threshold", self.sc_threshold, 0.0, 1.0)
         if self.engine_folder is not None:
+            if not isinstance(self.engine_folder, str | Path):
+                raise ValueError(f"engine_folder={self.engine_folder!r} must be a path or None")
             engines.check_folder(Path(self.engine_folder))
         return self
 

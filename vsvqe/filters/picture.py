@@ -77,6 +77,11 @@ def picture(
             with workspace.borrowed() as (array, result):
                 fill(array[0], frame)
                 runner.run([array], [result])
+                if not np.isfinite(result).all():
+                    raise ValueError(
+                        f"{model.path.name} answered with NaN or infinity; if it runs in half "
+                        "precision, pass fp16=False or use a float32 version of the file"
+                    )
                 for target, channel in zip(picture, result[0], strict=True):
                     height, width = target.shape
                     np.clip(channel[:height, :width], 0.0, 1.0, out=target)

@@ -106,8 +106,15 @@ def in_chunks(
             lambda n: carrier.std.ModifyFrame([carrier, *inputs], compute), clip_src=inputs
         )
     computed.std.SetVideoCache(mode=1, fixedsize=1, maxsize=1 + plan.streams)
+    rate = clip.fps / length  # interleaving multiplies it again; 0 (variable) stays 0
     blank = vs.core.std.BlankClip(
-        format=format.id, width=width, height=height, length=chunks, keep=True
+        format=format.id,
+        width=width,
+        height=height,
+        length=chunks,
+        fpsnum=rate.numerator,
+        fpsden=rate.denominator,
+        keep=True,
     )
     handed_out = [
         _uncached(blank.std.ModifyFrame(computed, partial(_handed_out, i))) for i in range(length)

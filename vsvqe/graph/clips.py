@@ -30,7 +30,8 @@ def checked(clip: object) -> vs.VideoNode:
         raise ValueError("clip is an audio node; a video clip is needed")
     if not isinstance(clip, vs.VideoNode):
         raise ValueError(f"clip must be a video clip (vs.VideoNode), not {type(clip).__name__}")
-    if clip.format is None or not clip.width or not clip.height:
+    undefined = clip.format is None or clip.format.color_family == vs.UNDEFINED
+    if undefined or not clip.width or not clip.height:
         raise ValueError(
             "clip changes its format or size from frame to frame; convert it to one, for example "
             "with clip.resize.Bicubic(width=..., height=..., format=vs.YUV420P8)"
@@ -63,7 +64,9 @@ def facts(clip: vs.VideoNode) -> ClipFacts:
         with clip.get_frame(0) as frame:
             props = dict(frame.props)
     except vs.Error as error:
-        raise ValueError(f"the first frame of clip can't be had: {error}") from error
+        # An error in a Python callback is a traceback, and its last line says what it was.
+        reason = (str(error).strip() or "no reason given").splitlines()[-1]
+        raise ValueError(f"the first frame of clip can't be had: {reason}") from error
     if props.get("_FieldBased", 0):
         raise ValueError(
             "clip is interlaced (_FieldBased is set); deinterlace it first (bwdif, QTGMC), "

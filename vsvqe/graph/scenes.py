@@ -7,10 +7,12 @@ import vapoursynth as vs
 
 from .clips import bare
 
-DEFAULT_THRESHOLD = 0.10
+DEFAULT_THRESHOLD = 0.04
 
-# Mean absolute difference of the luma of frames (n-2, n-1), (n-1, n) and (n, n+1).
-_BEFORE, _HERE, _AFTER = "_VQEBefore", "_VQEHere", "_VQEAfter"
+# On frame n: mean absolute luma difference (0 to 1) of frames n + offset - 1 and n + offset. Two
+# pairs on each side, because drawn animation often moves at every second frame only.
+_PAIRS = {-2: "_VQEPairA", -1: "_VQEPairB", 0: "_VQEPairC", 1: "_VQEPairD", 2: "_VQEPairE"}
+_PROPS = {offset: f"{name}Diff" for offset, name in _PAIRS.items()}
 _SIDE = 64
 
 
@@ -24,7 +26,7 @@ def annotated(clip: vs.VideoNode, *, detect: bool) -> vs.VideoNode:
         detect: Whether cuts are wanted at all.
     """
     if not detect:
-        return clip.std.RemoveFrameProps([f"{_HERE}*"])
+        return cleaned(clip)
     plane = 1 if clip.format.color_family == vs.RGB else 0
     grey = bare(clip.std.ShufflePlanes(plane, vs.GRAY))
     small = grey.resize.Bilinear(
@@ -41,26 +43,24 @@ def annotated(clip: vs.VideoNode, *, detect: bool) -> vs.VideoNode:
             return (small[0] * -offset + small)[: small.num_frames]
         return (small + small[-1] * offset)[offset:] if offset else small
 
-    stats = at(0)
-    for name, first, second in ((_BEFORE, -2, -1), (_HERE, -1, 0), (_AFTER, 0, 1)):
-        measured = at(first).std.PlaneStats(at(second), prop=name)
-        stats = stats.std.CopyFrameProps(measured, props=[f"{name}Diff"])
-    return clip.std.CopyFrameProps(
-        stats, props=[f"{name}Diff" for name in (_BEFORE, _HERE, _AFTER)]
-    )
+    stats = small
+    for offset, name in _PAIRS.items():
+        measured = at(offset - 1).std.PlaneStats(at(offset), prop=name)
+        stats = stats.std.CopyFrameProps(measured, props=[_PROPS[offset]])
+    return clip.std.CopyFrameProps(stats, props=list(_PROPS.values()))
 
 
 def cleaned(clip: vs.VideoNode) -> vs.VideoNode:
     """Takes the detector's props off again."""
-    return clip.std.RemoveFrameProps([f"{name}*" for name in (_BEFORE, _HERE, _AFTER)])
+    return clip.std.RemoveFrameProps(list(_PROPS.values()))
 
 
 def is_cut(before: Mapping[str, Any], after: Mapping[str, Any], threshold: float) -> bool:
     """Whether a new scene begins between two consecutive frames.
 
     ``_SceneChangeNext`` and ``_SceneChangePrev`` decide where a frame has them. Otherwise the
-    frames must differ by more than the threshold and by more than twice what their neighbours
-    differ: fast motion differs at every frame, a cut only once.
+    difference of the two must exceed one and a half times the largest difference around by the
+    threshold: fast motion differs at every frame, a flash twice, a cut once.
 
     Args:
         before: Props of the earlier frame, from an ``annotated`` clip.
@@ -69,8 +69,7 @@ def is_cut(before: Mapping[str, Any], after: Mapping[str, Any], threshold: float
     """
     if "_SceneChangePrev" in after or "_SceneChangeNext" in before:
         return bool(after.get("_SceneChangePrev", 0)) or bool(before.get("_SceneChangeNext", 0))
-    if f"{_HERE}Diff" not in after:
+    if _PROPS[0] not in after:
         return False
-    here = float(after[f"{_HERE}Diff"])
-    around = max(float(after[f"{_BEFORE}Diff"]), float(after[f"{_AFTER}Diff"]))
-    return here > threshold and here > 2.0 * around
+    around = max(float(after[prop]) for offset, prop in _PROPS.items() if offset)
+    return float(after[_PROPS[0]]) > 1.5 * around + threshold
