@@ -92,6 +92,8 @@ def find(model: str | Path, task: str) -> Card | ModelFile:
     Raises:
         ModelError: There is none, it is for another task, or its file is damaged.
     """
+    if not isinstance(model, str | Path):
+        raise ModelError(f"model={model!r} must be the name of a model or the path of a file")
     names = [card.name for card in list_models(task)]
     for card in list_models():
         if card.name == str(model):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import ModelError
+from .stdout import stdout_to_stderr
 
 _SIDE = 64
 _MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
@@ -47,7 +48,8 @@ def probe(model: Path, sha256: str) -> ImageModel:
     with _lock:
         if sha256 in _remembered:
             return _remembered[sha256]
-    found = _probe(model)
+    with stdout_to_stderr():
+        found = _probe(model)
     with _lock:
         _remembered[sha256] = found
         while len(_remembered) > _MAX_REMEMBERED:

@@ -1,6 +1,7 @@
 """Keeps native libraries off standard output, which is the video pipe of ``vspipe``."""
 
 import contextlib
+import ctypes
 import os
 import sys
 import threading
@@ -14,13 +15,16 @@ def stdout_to_stderr() -> Iterator[None]:
     """Sends what any code, native or Python, writes to standard output to standard error.
 
     It acts on the file descriptor, so it also catches ``printf`` in C++ libraries (TensorRT's
-    builder, loaders of CUDA libraries). Used only while a filter is constructed: no frame has
-    been written then, so no video can be diverted.
+    builder, loaders of CUDA libraries). It acts on the main thread only, where ``vspipe`` runs
+    the script before it writes anything: a session that is opened later, from a frame callback
+    (tiles that shrink, filters made by ``FrameEval``), would divert video.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     with _lock:
         try:
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            _flush()
             saved = os.dup(1)
         except (OSError, ValueError):  # closed standard output: nothing can be corrupted
             yield
@@ -29,7 +33,14 @@ def stdout_to_stderr() -> Iterator[None]:
             os.dup2(2, 1)
             yield
         finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            _flush()
             os.dup2(saved, 1)
             os.close(saved)
+
+
+def _flush() -> None:
+    """Empties the buffers of Python's standard output and of C's, which ``printf`` fills."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        ctypes.CDLL("ucrtbase" if sys.platform == "win32" else None).fflush(None)

@@ -1,0 +1,76 @@
+"""Tables, sections and cards from scores that were made up."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from vsvqe.evaluation import report
+from vsvqe.evaluation.scores import Score
+
+
+def _score(recipe: str, clip: str, method: str, quality: float, card: str | None = None) -> Score:
+    return Score(
+        recipe=recipe,
+        clip=clip,
+        method=method,
+        card=card,
+        setting="",
+        engine="an engine" if card else "",
+        psnr_y=quality,
+        ssim_y=quality / 100,
+        lpips=1 / quality,
+        tof=0.1,
+    )
+
+
+@pytest.fixture
+def scores() -> list[Score]:
+    return [
+        _score("hevc37", "dog", "input", 30.0),
+        _score("hevc37", "cat", "input", 32.0),
+        _score("hevc37", "dog", "ffmpeg spp", 30.25),
+        _score("hevc37", "cat", "ffmpeg spp", 32.25),
+        _score("hevc37", "dog", "ours", 31.0, "deblock-x"),
+        _score("hevc37", "cat", "ours", 32.5, "deblock-x"),
+        _score("uncompressed", "dog", "input", math.inf),
+        _score("uncompressed", "dog", "ours", 60.0, "deblock-x"),
+    ]
+
+
+def test_markdown_has_means_gains_and_every_clip(scores: list[Score]) -> None:
+    text = report.markdown(scores, "python scripts/evaluate.py", 4)
+    assert "| ours | **31.75** (+0.75) |" in text
+    assert "| ours | 32.50 (+0.50) | 31.00 (+1.00) |" in text
+    assert "| input | **equal** |" in text
+    assert "nan" not in text
+
+
+def test_summary_has_the_worst_clip_and_the_best_of_the_others(scores: list[Score]) -> None:
+    (row,) = (line for line in report.summary(scores, "").splitlines() if "deblock-x" in line)
+    assert "31.75 | +0.75 | +0.50 | +0.25" in row
+
+
+def test_section_is_replaced_and_the_rest_stays(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- figures: begin -->\nold\n<!-- figures: end -->\nafter\n")
+    for text in ("new \\1", "newer"):
+        report.fill_section(page, "figures", text)
+    assert page.read_text() == (
+        "before\n<!-- figures: begin -->\n\nnewer\n\n<!-- figures: end -->\nafter\n"
+    )
+    with pytest.raises(ValueError, match="no section"):
+        report.fill_section(page, "speed", "")
+
+
+def test_cards_keep_what_else_they_say(scores: list[Score], tmp_path: Path) -> None:
+    card = tmp_path / "deblock-x.json"
+    card.write_text(json.dumps({"name": "deblock-x", "gains": {"avc35": {"kept": 1}}}))
+    assert report.update_cards(scores, "the command", tmp_path) == [card]
+    fields = json.loads(card.read_text())
+    assert fields["name"] == "deblock-x"
+    assert fields["gains"]["avc35"] == {"kept": 1}
+    gain = fields["gains"]["hevc37"]["over input"]["psnr_y"]
+    assert gain == {"mean": 0.75, "clips": {"cat": 0.5, "dog": 1.0}}
+    assert fields["gains"]["uncompressed"]["psnr_y"]["mean"] == 60.0

@@ -1,0 +1,241 @@
+"""Bad input: each a clear ``vs.Error`` with the filter's name, and no crash or hang."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import vapoursynth as vs
+from support.clips import from_arrays, picture, pictures, same, scene
+
+import vsvqe as vqe
+
+core = vs.core
+pytestmark = pytest.mark.timeout(60, method="thread")
+
+
+@pytest.fixture(params=[vqe.Deblock, vqe.SuperRes])
+def filter(request):
+    return request.param
+
+
+def refused(filter, clip, text, **arguments):
+    """Asserts that a filter refuses when it is constructed, and says why."""
+    with pytest.raises(vs.Error, match=rf"^{filter.__name__}: .*{text}") as error:
+        filter(clip, **{"backend": "cpu", **arguments})
+    message = str(error.value)
+    assert "Traceback" not in message
+    assert len(message) < 600
+    return message
+
+
+@pytest.mark.parametrize(
+    "clip", [None, 3, "input.mp4", [1, 2], object(), Path("input.mp4")], ids=repr
+)
+def test_not_a_clip(filter, clip):
+    assert type(clip).__name__ in refused(filter, clip, "must be a video clip")
+
+
+def test_an_audio_node(filter):
+    refused(filter, core.std.BlankAudio(length=1000), "audio node")
+
+
+def test_variable_format_and_size(filter):
+    first = core.std.BlankClip(format=vs.YUV420P8, width=64, height=48, length=3)
+    for second in (
+        first.resize.Bicubic(format=vs.RGB24, matrix_in=1),
+        first.resize.Bicubic(32, 32),
+    ):
+        clip = core.std.Splice([first, second], mismatch=True)
+        assert "resize" in refused(filter, clip, "changes its format or size")
+
+
+@pytest.mark.parametrize("field", [1, 2])
+def test_interlaced(filter, field):
+    clip = scene().std.SetFieldBased(field)
+    message = refused(filter, clip, "interlaced")
+    assert "deinterlace" in message
+    assert "SetFieldBased" in message
+
+
+@pytest.mark.parametrize("size", [(15, 16), (16, 15), (1, 1), (8, 200)])
+def test_too_small(filter, size):
+    clip = core.std.BlankClip(format=vs.GRAY8, width=size[0], height=size[1], length=2)
+    refused(filter, clip, f"{size[0]}x{size[1]}.* at least 16x16")
+
+
+def test_32_bit_integers(filter):
+    clip = core.std.BlankClip(format=vs.GRAY32, width=32, height=32, length=2)
+    assert "convert" in refused(filter, clip, "Gray32.* 8 to 16 bits")
+
+
+def test_a_clip_without_a_first_frame(filter):
+    clip = scene()
+    refused(filter, clip.std.FrameEval(lambda n: 1 / 0), "first frame of clip can't be had")
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.01, 100, float("nan"), float("inf"), -1])
+def test_strength_out_of_range(strength):
+    refused(vqe.Deblock, scene(), "strength=.* must be", strength=strength)
+
+
+@pytest.mark.parametrize("strength", ["Auto", "1", "", None, True, [1.0], 1j])
+def test_strength_of_the_wrong_kind(strength):
+    refused(vqe.Deblock, scene(), "strength=", strength=strength)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"device_index": -1},
+        {"device_index": "0"},
+        {"device_index": None},
+        {"num_streams": 0},
+        {"num_streams": 1.5},
+        {"fp16": "yes"},
+        {"fp16": 1},
+        {"length": 0},
+        {"length": "8"},
+        {"overlap": -1},
+        {"overlap": 1},
+        {"overlap": 2.0},
+        {"sc_threshold": -0.1},
+        {"sc_threshold": 2},
+        {"sc_threshold": "low"},
+        {"sc": "no"},
+        {"backend": "gpu"},
+        {"backend": ""},
+        {"backend": None},
+        {"backend": 7},
+        {"engine_folder": 5},
+        {"model": None},
+        {"model": 5},
+    ],
+    ids=repr,
+)
+def test_bad_arguments(filter, arguments):
+    (name,) = arguments
+    refused(filter, scene(), f"{name}=", **arguments)
+
+
+def test_unknown_model(filter):
+    message = refused(filter, scene(), "neither .* nor one of the models", model="deblok-v1")
+    own = "deblock-planes-v1" if filter is vqe.Deblock else "superres-x2-planes-v1"
+    assert own in message
+
+
+def test_a_model_for_another_task():
+    refused(vqe.Deblock, scene(), "is for superres", model="superres-x2-planes-v1")
+    refused(vqe.SuperRes, scene(), "is for deblock", model="deblock-planes-v1")
+    refused(vqe.Deblock, scene(), "is for damage", model="damage-v1")
+
+
+def test_unknown_backends_are_named(filter):
+    message = refused(filter, scene(), "backend='directml'", backend="directml")
+    assert all(
+        name in message for name in ("'auto'", "'cpu'", "'cuda'", "'tensorrt'", "'openvino'")
+    )
+
+
+def test_an_engine_folder_that_can_not_be(filter, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    for folder in (file, file / "below", "/proc/engines"):
+        message = refused(filter, scene(), "can't be written to", engine_folder=folder)
+        assert str(folder) in message
+
+
+def test_fp16_on_the_cpu(filter):
+    refused(filter, scene(), "fp16=True", fp16=True)
+    refused(filter, scene(), "fp16=True", fp16=True, backend=vqe.Backend.OnnxCpu(threads=1))
+
+
+def test_vapoursynth_itself_refuses_ranges_without_frames(filter):
+    # So no filter ever sees a clip without frames.
+    with pytest.raises(vs.Error):
+        scene()[5:5]
+    with pytest.raises(vs.Error):
+        filter(scene(), backend="cpu")[5:5]
+    with pytest.raises(vs.Error):
+        core.std.BlankClip(length=0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("format", [vs.YUV420PS, vs.GRAYH, vs.RGBS, vs.YUV444PH])
+def test_samples_that_are_no_numbers(filter, value, format):
+    clip = scene(48, 32, 12, format)
+    frames = pictures(clip)
+    frames[6][-1][5, 7] = value
+    broken = from_arrays(frames, format).std.CopyFrameProps(clip)
+    result = filter(broken, backend="cpu", length=3)
+    with pytest.raises(
+        vs.Error, match=r"frames 6 to 8: plane \d of the clip holds NaN or inf"
+    ) as e:
+        result.get_frame(7)
+    assert filter.__name__ in str(e.value)
+    # The others are not touched by it.
+    good = filter(clip, backend="cpu", length=3)
+    for n in (0, 1, 2, 3, 11):
+        if n != 3:
+            assert same(picture(result, n), picture(good, n))
+
+
+def raising_at(clip: vs.VideoNode, bad: int) -> vs.VideoNode:
+    """The clip with one frame that can't be had."""
+
+    def choose(n: int) -> vs.VideoNode:
+        if n == bad:
+            raise RuntimeError("the disc has a scratch")
+        return clip
+
+    return clip.std.FrameEval(choose)
+
+
+@pytest.mark.parametrize("num_streams", [1, 3])
+def test_a_source_that_raises_in_the_middle(filter, num_streams):
+    clip = scene(48, 32, 24)
+    result = filter(raising_at(clip, 10), backend="cpu", length=4, num_streams=num_streams)
+    good = filter(clip, backend="cpu", length=4)
+    with pytest.raises(vs.Error, match="scratch"):
+        result.get_frame(10)
+    # Four frames a chunk, two of context, two for the scene detector.
+    for n in (0, 3, 16, 23):
+        assert same(picture(result, n), picture(good, n))
+    # All at once: as many errors as frames that need it, and no hang.
+    futures = [result.get_frame_async(n) for n in range(24)]
+    failed = {n for n, future in enumerate(futures) if future.exception(timeout=30)}
+    assert 10 in failed
+    assert failed <= set(range(4, 16))
+
+
+def test_a_chain_over_a_source_that_raises():
+    clip = raising_at(scene(48, 32, 40), 30)
+    result = vqe.Deblock(vqe.SuperRes(clip, backend="cpu"), backend="cpu", num_streams=2)
+    assert result.get_frame(3).width == 96
+    with pytest.raises(vs.Error, match="scratch"):
+        list(result.frames(close=True))
+
+
+def test_a_device_that_does_not_exist(filter, openvino):
+    npu = vqe.Backend.OpenVino(device="NPU7")
+    message = refused(filter, scene(), "has no device 'NPU7'", backend=npu)
+    assert "CPU" in message
+
+
+@pytest.mark.parametrize("backend", ["cuda", "tensorrt"])
+def test_a_gpu_that_does_not_exist(filter, backend, no_gpu):
+    message = refused(filter, scene(), "", backend=backend)
+    assert "pip install" in message
+    assert "Provider" in message
+    refused(filter, scene(), "", backend=backend, device_index=99)
+
+
+def test_device_index_that_does_not_exist(filter, openvino):
+    refused(filter, scene(), "device", backend="openvino", device_index=99)
+
+
+def test_errors_do_not_leave_threads_behind(filter):
+    before = threading.active_count()
+    for _ in range(5):
+        refused(filter, scene(), "model", model="nothing")
+    assert threading.active_count() <= before + 1

@@ -1,0 +1,184 @@
+"""The same frame, bit for bit, however it is asked for."""
+
+import random
+
+import pytest
+import vapoursynth as vs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.clips import all_same, picture, pictures, planes_of, same, scene
+
+import vsvqe as vqe
+
+pytestmark = pytest.mark.usefixtures("either")
+
+COUNT = 21
+FILTERS = [vqe.Deblock, vqe.SuperRes]
+
+
+def source(count: int = COUNT) -> vs.VideoNode:
+    return scene(48, 32, count)
+
+
+def in_order(clip: vs.VideoNode, order: list[int]) -> list[list]:
+    """Requests frames all at once, in an order, and returns them in the clip's order."""
+    futures = {n: clip.get_frame_async(n) for n in order}
+    result = []
+    for n in sorted(futures):
+        with futures[n].result(timeout=60) as frame:
+            result.append(planes_of(frame))
+    return result
+
+
+def assert_frames(got: list[list], wanted: list[list]) -> None:
+    assert len(got) == len(wanted)
+    wrong = [n for n, (a, b) in enumerate(zip(got, wanted, strict=True)) if not same(a, b)]
+    assert not wrong, f"frames {wrong} differ"
+
+
+@pytest.fixture(scope="module")
+def wanted(either: str) -> dict[str, list[list]]:
+    """The linear, first and only time, for each filter."""
+    return {
+        filter.__name__: pictures(filter(source(), backend="cpu", length=5)) for filter in FILTERS
+    }
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+@settings(max_examples=8)
+@given(order=st.lists(st.integers(0, COUNT - 1), min_size=1, max_size=30))
+def test_any_order_of_requests(filter, wanted, order):
+    clip = filter(source(), backend="cpu", length=5)
+    for n in order:
+        assert same(picture(clip, n), wanted[filter.__name__][n])
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+def test_reversed_and_repeated(filter, wanted, backend):
+    frames = wanted[filter.__name__]
+    if backend != "cpu":
+        frames = pictures(filter(source(), backend=backend, length=5))
+    clip = filter(source(), backend=backend, length=5)
+    assert_frames([picture(clip, n) for n in reversed(range(COUNT))][::-1], frames)
+    assert_frames(pictures(clip), frames)
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+@pytest.mark.parametrize(("count", "num_streams"), [(1, 1), (1, 3), (2, 2), (8, 1), (8, 3)])
+def test_threads_and_streams(filter, count, num_streams, wanted, threads):
+    threads(count)
+    clip = filter(source(), backend="cpu", length=5, num_streams=num_streams)
+    order = list(range(COUNT))
+    random.Random(count).shuffle(order)
+    assert_frames(in_order(clip, order), wanted[filter.__name__])
+
+
+def test_two_instances_at_once(wanted, backend):
+    frames = wanted["Deblock"]
+    if backend != "cpu":
+        frames = pictures(vqe.Deblock(source(), backend=backend, length=5))
+    first, second = (vqe.Deblock(source(), backend=backend, length=5) for _ in range(2))
+    pairs = [(first.get_frame_async(n), second.get_frame_async(n)) for n in range(COUNT)]
+    for n, pair in enumerate(pairs):
+        for future in pair:
+            with future.result(timeout=60) as frame:
+                assert same(planes_of(frame), frames[n])
+
+
+@pytest.mark.parametrize(("count", "num_streams"), [(1, 1), (1, 2), (2, 1), (8, 2)])
+def test_three_filters_chained(count, num_streams, threads):
+    def chain() -> vs.VideoNode:
+        clip = source(14)
+        for filter in (vqe.Deblock, vqe.SuperRes, vqe.Deblock):
+            clip = filter(clip, backend="cpu", num_streams=num_streams)
+        return clip
+
+    threads(2)
+    frames = pictures(chain())
+    threads(count)
+    order = list(range(14))
+    random.Random(7).shuffle(order)
+    assert_frames(in_order(chain(), order), frames)
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+@pytest.mark.parametrize(("first", "last"), [(0, 12), (3, 17), (8, 21), (5, 16)])
+def test_a_piece_is_a_piece_of_the_whole(filter, first, last, wanted):
+    piece = pictures(filter(source()[first:last], backend="cpu"))
+    # Two frames of context: that far from a cut edge the rest of the clip has no say.
+    start, end = (first and first + 2), (last if last == COUNT else last - 2)
+    assert_frames(piece[start - first : end - first], wanted[filter.__name__][start:end])
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"length": 1},
+        {"length": 2, "overlap": 2},
+        {"length": 7, "overlap": 3},
+        {"length": 4, "overlap": 9},
+        {"length": 100},
+        {},
+    ],
+)
+def test_length_and_overlap_change_nothing(filter, arguments, wanted):
+    assert_frames(pictures(filter(source(), backend="cpu", **arguments)), wanted[filter.__name__])
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+def test_length_changes_nothing_on_openvino(filter, openvino):
+    frames = pictures(filter(source(9), backend="openvino", fp16=False, length=9))
+    for length in (1, 4):
+        clip = filter(source(9), backend="openvino", fp16=False, length=length)
+        assert_frames(pictures(clip), frames)
+
+
+def test_every_chunk_is_computed_once(monkeypatch):
+    from vsvqe.inference.onnx import CpuSession
+
+    runs = []
+    run = CpuSession.run
+
+    def counted(self, *arguments):
+        runs.append(1)
+        return run(self, *arguments)
+
+    monkeypatch.setattr(CpuSession, "run", counted)
+    clip = vqe.Deblock(source(20), backend="cpu", length=5)
+    pictures(clip)
+    assert len(runs) == 4
+
+
+def test_one_frame_asks_for_little_of_the_source():
+    asked = set()
+    blank = vs.core.std.BlankClip(format=vs.YUV420P8, width=32, height=32, length=1000)
+
+    def note(n: int) -> vs.VideoNode:
+        asked.add(n)
+        return blank
+
+    clip = vqe.Deblock(blank.std.FrameEval(note), backend="cpu", length=4)
+    asked.clear()
+    clip.get_frame(500).close()
+    # 4 frames, 2 of context on each side, 1 or 2 more for the scene detector.
+    assert asked <= set(range(496, 508))
+
+
+def test_seeking_after_an_error(monkeypatch):
+    clip = source()
+    broken = clip.std.FrameEval(lambda n: clip if n != 10 else 1 // 0)
+    result = vqe.Deblock(broken, backend="cpu", length=5)
+    good = vqe.Deblock(clip, backend="cpu", length=5)
+    for n in (2, 12, 19, 12, 2):
+        if n == 12:
+            with pytest.raises(vs.Error):
+                result.get_frame(n)
+        else:
+            assert same(picture(result, n), picture(good, n))
+
+
+def test_other_filters_around_change_nothing():
+    clip = source()
+    filtered = vqe.Deblock(clip.std.FlipVertical().std.FlipVertical(), backend="cpu")
+    assert all_same(filtered, vqe.Deblock(clip, backend="cpu"))

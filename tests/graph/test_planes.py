@@ -1,0 +1,75 @@
+"""The planes layout against zimg and against plain arithmetic."""
+
+import numpy as np
+import pytest
+import vapoursynth as vs
+from support.clips import difference, picture, pictures, scene
+from support.reference import limits, normalised
+
+from vsvqe.graph import planes
+from vsvqe.graph.clips import facts
+
+core = vs.core
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+@pytest.mark.parametrize(
+    "format", [vs.YUV420P8, vs.YUV420P12, vs.YUV420P16, vs.YUV420PH, vs.GRAY10, vs.GRAYS]
+)
+def test_the_model_sees_normalised_codes(format, full_range):
+    clip = scene(32, 24, 3, format, full_range=full_range)
+    reader = planes.PlaneReader(clip, facts(clip))
+    y, uv = np.zeros((3, 1, 24, 32), np.float32), np.zeros((3, 2, 12, 16), np.float32)
+    reader.read([clip.get_frame(n) for n in range(3)], y, uv)
+    wanted_y, wanted_uv = normalised(pictures(clip), clip.format, full_range)
+    np.testing.assert_allclose(y, wanted_y, atol=1e-6)
+    np.testing.assert_allclose(uv, wanted_uv, atol=1e-6)
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+@pytest.mark.parametrize("format", [vs.YUV420P8, vs.YUV444P10, vs.RGB24, vs.RGB48, vs.GRAY16])
+def test_code_ranges(format, full_range):
+    described = core.get_video_format(format)
+    rgb = described.color_family == vs.RGB
+    luma, chroma = planes.code_ranges(described, full_range)
+    assert luma == limits(described, full_range, False)[1]
+    assert chroma == limits(described, full_range, chroma=not rgb)[1]
+
+
+@pytest.mark.parametrize("location", list(vs.ChromaLocation))
+@pytest.mark.parametrize("format", [vs.YUV422P8, vs.YUV444PS, vs.YUV411P8])
+def test_other_subsamplings_are_seen_with_their_chroma_in_place(format, location):
+    clip = scene(48, 32, 1, format, chroma_location=location)
+    seen = planes.for_model(clip, facts(clip))
+    plain = clip.std.RemoveFrameProps()
+    wanted = plain.resize.Bicubic(format=seen.format.id, chromaloc_in=location, chromaloc=location)
+    assert difference(picture(seen), picture(wanted)) == 0
+
+
+@pytest.mark.parametrize("format", [vs.YUV420P8, vs.YUV444P16, vs.RGB24, vs.YUV410PS, vs.RGBH])
+@pytest.mark.parametrize("size", [(48, 32), (52, 36)])
+def test_a_residual_of_zero_changes_nothing(format, size):
+    clip = scene(*size, 2, format)
+    seen = planes.for_model(clip, facts(clip))
+    nothing = core.std.BlankClip(
+        format=planes.residual_format(seen).id,
+        width=seen.width,
+        height=seen.height,
+        length=2,
+        color=[0.0] * seen.format.num_planes,
+    )
+    wanted = planes.residual_like(nothing, clip.format, facts(clip), *size)
+    result = planes.added(clip, [(wanted, 1.0)], clip.format, facts(clip), [0, 1, 2])
+    for got, before in zip(pictures(result), pictures(clip), strict=True):
+        assert difference(got, before) == 0
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+@pytest.mark.parametrize("format", [vs.YUV420P8, vs.YUV420P10, vs.YUV444P8, vs.RGB24])
+def test_every_code_survives_the_way_through_16_bits(format, full_range):
+    # What SuperRes adds its residual to, brought back with nothing added.
+    clip = scene(48, 32, 1, format, full_range=full_range)
+    known = facts(clip)
+    base = planes.enlarged(clip, 1, known)
+    result = planes.added(base, [], clip.format, known, [])
+    assert difference(picture(result), picture(clip)) == 0

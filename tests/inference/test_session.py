@@ -1,0 +1,259 @@
+"""Sessions are found, opened, kept and let go."""
+
+import gc
+import logging
+import weakref
+
+import numpy as np
+import pytest
+import vapoursynth as vs
+from support.clips import all_same, scene
+
+import vsvqe as vqe
+from vsvqe import cards
+from vsvqe.inference import session
+from vsvqe.inference.backends import OnnxCpu, OnnxCuda, OpenVino, TensorRT
+from vsvqe.inference.errors import BackendUnavailable
+from vsvqe.inference.session import SessionRequest, open_session
+
+pytestmark = pytest.mark.usefixtures("fresh_sessions")
+
+
+def request(side: int = 16, **changes) -> SessionRequest:
+    card = cards.list_models("deblock")[0]
+    fields = {
+        "model": card.path,
+        "sha256": card.sha256,
+        "shapes": (("y", (5, 1, side, side)), ("uv", (5, 2, side // 2, side // 2))),
+        "half": False,
+        **changes,
+    }
+    return SessionRequest(**fields)
+
+
+def messages(caplog, level: int) -> list[str]:
+    return [record.message for record in caplog.records if record.levelno == level]
+
+
+def test_auto_takes_openvino_where_there_is_no_gpu(openvino, no_gpu, caplog):
+    caplog.set_level(logging.INFO)
+    opened, backend = open_session(request(), "auto")
+    assert backend == OpenVino()
+    assert "OpenVINO, CPU" in opened.description
+    assert messages(caplog, logging.WARNING) == []
+    (line,) = messages(caplog, logging.INFO)
+    assert opened.description in line
+
+
+def test_auto_falls_back_and_says_why_once(monkeypatch, caplog, no_gpu):
+    # A machine with a driver, but without the libraries.
+    monkeypatch.setattr(session, "_has_nvidia_driver", lambda: True)
+    for side in (16, 32, 16):
+        _, backend = open_session(request(side), "auto")
+        assert backend in (OpenVino(), OnnxCpu())
+    (warning,) = messages(caplog, logging.WARNING)
+    assert "CUDA" in warning
+    assert "pip install" in warning
+    assert "trying the next" in warning
+
+
+def test_auto_without_openvino_takes_the_cpu(monkeypatch, no_gpu, caplog):
+    monkeypatch.setattr(session, "_plausible", lambda backend: isinstance(backend, OnnxCpu))
+    _, backend = open_session(request(), "auto")
+    assert backend == OnnxCpu()
+    assert messages(caplog, logging.WARNING) == []
+
+
+def test_auto_falls_back_in_a_filter_too(monkeypatch, no_gpu):
+    monkeypatch.setattr(session, "_has_nvidia_driver", lambda: True)
+    clip = scene(length=2)
+    result = vqe.Deblock(clip, backend="auto", fp16=False)
+    for name in ("openvino", "cpu"):
+        try:
+            wanted = vqe.Deblock(clip, backend=name, fp16=False)
+        except vs.Error:
+            continue
+        assert all_same(result, wanted)
+        break
+
+
+@pytest.mark.parametrize("backend", ["cuda", "tensorrt", OnnxCuda(), TensorRT()])
+def test_a_backend_asked_for_by_name_does_not_fall_back(backend, no_gpu):
+    with pytest.raises(BackendUnavailable, match="pip install"):
+        open_session(request(), backend)
+
+
+def test_settings_objects(backend):
+    settings = {"cpu": OnnxCpu(threads=1), "openvino": OpenVino(threads=1)}[backend]
+    clip = scene(length=2)
+    assert all_same(
+        vqe.Deblock(clip, backend=settings, fp16=False),
+        vqe.Deblock(clip, backend=backend, fp16=False),
+    )
+
+
+def test_a_session_is_used_again(backend):
+    first, _ = open_session(request(), backend)
+    again, _ = open_session(request(), backend)
+    other, _ = open_session(request(32), backend)
+    assert again is first
+    assert other is not first
+
+
+def test_the_cache_is_bounded():
+    opened = [open_session(request(16 + 2 * i), "cpu")[0] for i in range(20)]
+    assert len(session._cache) == session._MAX_CACHED
+    # The latest are kept.
+    assert open_session(request(16 + 2 * 19), "cpu")[0] is opened[-1]
+    assert open_session(request(16), "cpu")[0] is not opened[0]
+
+
+def test_what_is_used_stays_longest():
+    first, _ = open_session(request(16), "cpu")
+    for i in range(1, session._MAX_CACHED + 3):
+        open_session(request(16 + 2 * i), "cpu")
+        assert open_session(request(16), "cpu")[0] is first
+
+
+def test_a_script_that_is_loaded_again_opens_nothing_new(monkeypatch, backend):
+    opened = []
+    original = session._opened
+
+    def counted(*arguments):
+        opened.append(arguments)
+        return original(*arguments)
+
+    monkeypatch.setattr(session, "_opened", counted)
+    for _ in range(4):
+        clip = scene(length=3)
+        vqe.SuperRes(vqe.Deblock(clip, backend=backend), backend=backend).get_frame(1).close()
+    assert len(opened) == 2
+
+
+def test_a_session_goes_with_its_filter_and_the_cache():
+    opened, _ = open_session(request(), "cpu")
+    gone = weakref.ref(opened)
+    session._cache.clear()
+    del opened
+    gc.collect()
+    assert gone() is None
+
+
+def test_several_threads_at_once(backend):
+    from concurrent.futures import ThreadPoolExecutor
+
+    opened, _ = open_session(request(), backend)
+    rng = np.random.default_rng(0)
+    inputs = [
+        [rng.random((5, 1, 16, 16), np.float32), rng.random((5, 2, 8, 8), np.float32) - 0.5]
+        for _ in range(16)
+    ]
+
+    def run(arrays):
+        out = [np.empty((1, 1, 16, 16), np.float32), np.empty((1, 2, 8, 8), np.float32)]
+        opened.run(arrays, out)
+        return out
+
+    alone = [run(arrays) for arrays in inputs]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(run, inputs))
+    for a, b in zip(alone, together, strict=True):
+        assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+RELOADS = """
+import gc, sys
+import numpy as np, psutil, vapoursynth as vs
+import vsvqe as vqe
+
+process = psutil.Process()
+
+def load():
+    clip = vs.core.std.BlankClip(format=vs.YUV420P8, width=192, height=128, length=20)
+    clip = vqe.Deblock(clip, 'auto', backend=sys.argv[1])
+    clip = vqe.SuperRes(clip, backend=sys.argv[1])
+    clip.get_frame(9).close()
+
+def loaded(times):
+    for _ in range(times):
+        load()
+    gc.collect()
+    return process.memory_info().rss / 2**20, process.num_fds(), process.num_threads()
+
+first = loaded(10)
+second = loaded(40)
+print(*first, *second)
+"""
+
+
+@pytest.mark.slow
+def test_fifty_reloads_leak_neither_memory_nor_files(python, backend):
+    pytest.importorskip("psutil")
+    run = python(RELOADS, backend)
+    assert run.returncode == 0, run.stderr
+    memory, files, threads, memory_after, files_after, threads_after = map(
+        float, run.stdout.split()
+    )
+    # One reload moves some 30 MiB of frames; forty that leaked them would be over 1000.
+    assert memory_after - memory < 32
+    assert files_after <= files
+    assert threads_after <= threads + 2
+
+
+ENVIRONMENTS = """
+import gc, sys
+import psutil, vapoursynth as vs
+
+class Previewer(vs.EnvironmentPolicy):
+    # As a previewer does it: one process, an environment for every load of the script.
+    def on_policy_registered(self, api):
+        self.api, self.current = api, None
+    def on_policy_cleared(self):
+        self.current = None
+    def get_current_environment(self):
+        return self.current
+    def set_environment(self, environment):
+        before, self.current = self.current, environment
+        return before
+    def is_alive(self, environment):
+        return environment is self.current
+
+policy = Previewer()
+vs.register_policy(policy)
+import vsvqe as vqe
+
+process = psutil.Process()
+
+def load():
+    environment = policy.api.create_environment()
+    policy.set_environment(environment)
+    clip = vs.core.std.BlankClip(format=vs.YUV420P8, width=192, height=128, length=20)
+    clip = vqe.Deblock(clip, backend=sys.argv[1])
+    frame = clip.get_frame(9)
+    frame.close()
+    del clip, frame
+    gc.collect()
+    policy.set_environment(None)
+    policy.api.destroy_environment(environment)
+
+def loaded(times):
+    for _ in range(times):
+        load()
+    gc.collect()
+    return process.memory_info().rss / 2**20, process.num_fds(), process.num_threads()
+
+print(*loaded(10), *loaded(40))
+"""
+
+
+@pytest.mark.slow
+def test_fifty_environments_as_in_a_previewer(python):
+    pytest.importorskip("psutil")
+    run = python(ENVIRONMENTS, "cpu")
+    assert run.returncode == 0, run.stderr
+    memory, files, threads, memory_after, files_after, threads_after = map(
+        float, run.stdout.split()
+    )
+    assert memory_after - memory < 48
+    assert files_after <= files + 2
+    assert threads_after <= threads + 4

@@ -1,0 +1,1 @@
+"""What the tests share: clips, models and independent computations."""

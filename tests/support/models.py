@@ -1,0 +1,182 @@
+"""Tiny ONNX files, made on the spot."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
+
+type Shape = Sequence[int | str | None]
+
+
+def write(
+    path: Path,
+    nodes: Sequence[onnx.NodeProto],
+    *,
+    inputs: Sequence[tuple[str, int, Shape]],
+    outputs: Sequence[tuple[str, int, Shape]],
+    constants: dict[str, np.ndarray] | None = None,
+) -> Path:
+    """Writes a graph as an ``.onnx`` file and returns its path."""
+    graph = helper.make_graph(
+        nodes,
+        "test",
+        [helper.make_tensor_value_info(*tensor) for tensor in inputs],
+        [helper.make_tensor_value_info(*tensor) for tensor in outputs],
+        [numpy_helper.from_array(array, name) for name, array in (constants or {}).items()],
+    )
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9, producer_name="test"
+    )
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+    return path
+
+
+def nearest(
+    folder: Path,
+    *,
+    scale: int = 1,
+    channels: int | str = 3,
+    dtype: int = FLOAT,
+    size: tuple[int, int] | None = None,
+    multiple: int = 1,
+) -> Path:
+    """A model that repeats every pixel ``scale`` times: its picture is known beforehand.
+
+    Args:
+        folder: Where to put the file.
+        scale: 1 is the identity.
+        channels: A number, or a name: then any number goes.
+        dtype: ``FLOAT`` or ``HALF``.
+        size: Width and height, if it is to take no other.
+        multiple: It refuses sizes that this does not divide (through a pixel-unshuffle).
+    """
+    height, width = (size[1], size[0]) if size else ("h", "w")
+    nodes, last = [], "in"
+    if multiple > 1:
+        nodes += [
+            helper.make_node("SpaceToDepth", [last], ["deep"], blocksize=multiple),
+            helper.make_node("DepthToSpace", ["deep"], ["flat"], blocksize=multiple),
+        ]
+        last = "flat"
+    constants = {}
+    if scale > 1:
+        constants["scales"] = np.array([1, 1, scale, scale], np.float32)
+        nodes.append(
+            helper.make_node(
+                "Resize",
+                [last, "", "scales"],
+                ["out"],
+                mode="nearest",
+                coordinate_transformation_mode="asymmetric",
+                nearest_mode="floor",
+            )
+        )
+    else:
+        nodes.append(helper.make_node("Identity", [last], ["out"]))
+    path = folder / f"x{scale}c{channels}t{dtype}s{height}{width}m{multiple}.onnx"
+    return write(
+        path,
+        nodes,
+        inputs=[("in", dtype, [1, channels, height, width])],
+        outputs=[("out", dtype, [1, channels, None, None])],
+        constants=constants,
+    )
+
+
+def one_node(
+    path: Path,
+    operator: str,
+    inputs: Sequence[tuple[str, int, Shape]],
+    output: tuple[int, Shape],
+    **attributes: object,
+) -> Path:
+    """A model of a single operator."""
+    node = helper.make_node(operator, [name for name, _, _ in inputs], ["out"], **attributes)
+    return write(path, [node], inputs=inputs, outputs=[("out", *output)])
+
+
+def blur(folder: Path, radius: int = 8) -> Path:
+    """An RGB model that averages ``2 * radius + 1`` pixels across and down."""
+    side = 2 * radius + 1
+    weights = np.zeros((3, 3, side, side), np.float32)
+    for channel in range(3):
+        weights[channel, channel] = 1 / side**2
+    node = helper.make_node("Conv", ["in", "weights"], ["out"], pads=[radius] * 4)
+    return write(
+        folder / f"blur{radius}.onnx",
+        [node],
+        inputs=[("in", FLOAT, [1, 3, "h", "w"])],
+        outputs=[("out", FLOAT, [1, 3, "h", "w"])],
+        constants={"weights": weights},
+    )
+
+
+def windowed(folder: Path, task: str, scale: int, radius: int = 2, reach: int = 6) -> Path:
+    """A model of the planes layout, with its card, in which every frame of the window counts.
+
+    Each frame of the window goes through a convolution of its own whose outermost weights are as
+    heavy as the others; so a wrong neighbour, and a tile that lacks context, show at once.
+
+    Args:
+        folder: Of model cards.
+        task: ``"deblock"`` or ``"superres"``.
+        scale: 1 or 2.
+        radius: Frames on each side.
+        reach: Pixels of luma, and samples of chroma, on each side of the convolutions.
+    """
+    rng = np.random.default_rng(scale)
+    side = 2 * reach + 1
+    nodes, constants = [], {"zero": np.array([0], np.int64)}
+    outputs = []
+    for name, channels in (("y", 1), ("uv", 2)):
+        terms = []
+        for i in range(2 * radius + 1):
+            end = i - 2 * radius
+            frames, weights = f"{name}{i}", f"{name}{i}weights"
+            constants[f"{frames}from"] = np.array([i], np.int64)
+            constants[f"{frames}to"] = np.array([end or np.iinfo(np.int64).max], np.int64)
+            shape = (channels * scale**2, channels, side, side)
+            constants[weights] = rng.choice([-1.0, 1.0], shape).astype(np.float32) * 0.3 / side**2
+            nodes += [
+                helper.make_node("Slice", [name, f"{frames}from", f"{frames}to", "zero"], [frames]),
+                helper.make_node("Conv", [frames, weights], [f"{frames}out"], pads=[reach] * 4),
+            ]
+            terms.append(f"{frames}out")
+        nodes.append(helper.make_node("Sum", terms, [f"{name}sum"]))
+        nodes.append(
+            helper.make_node("DepthToSpace", [f"{name}sum"], [f"{name}_residual"], blocksize=scale)
+            if scale > 1
+            else helper.make_node("Identity", [f"{name}sum"], [f"{name}_residual"])
+        )
+        outputs.append((f"{name}_residual", FLOAT, [None, channels, None, None]))
+    name = {"deblock": "deblock-planes-v1", "superres": "superres-x2-planes-v1"}[task]
+    path = write(
+        folder / f"{name}.onnx",
+        nodes,
+        inputs=[("y", FLOAT, ["t", 1, "h", "w"]), ("uv", FLOAT, ["t", 2, "h2", "w2"])],
+        outputs=outputs,
+        constants=constants,
+    )
+    card = {
+        "name": name,
+        "task": task,
+        "description": "For tests.",
+        "scale": scale,
+        "layout": "planes",
+        "radius": radius,
+        "receptive_field": 2 * reach,
+        "base": "bicubic" if scale > 1 else None,
+        "parameters": 1,
+        "licence": "MIT",
+        "file": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    (folder / f"{name}.json").write_text(json.dumps(card), encoding="utf-8")
+    return path

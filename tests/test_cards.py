@@ -1,0 +1,139 @@
+import hashlib
+import json
+
+import pytest
+import vapoursynth as vs
+from support.clips import all_same, scene
+
+import vsvqe as vqe
+from vsvqe import cards
+from vsvqe.cards import Card, ModelFile, find
+from vsvqe.inference.errors import ModelError
+
+SHIPPED = [card.name for card in vqe.list_models()]
+
+
+def refused(text: str, **arguments) -> str:
+    with pytest.raises(vs.Error, match=rf"^Deblock: .*{text}") as error:
+        vqe.Deblock(scene(), backend="cpu", **arguments)
+    return str(error.value)
+
+
+def test_every_task_has_a_model():
+    names = {
+        task: [card.name for card in vqe.list_models(task)]
+        for task in ("deblock", "superres", "damage")
+    }
+    assert names["deblock"] == ["deblock-planes-v1"]
+    assert "superres-x2-planes-v1" in names["superres"]
+    assert len(names["damage"]) == 1
+    assert sorted(name for found in names.values() for name in found) == sorted(SHIPPED)
+    assert vqe.list_models("stabilize") == []
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_models_are_whole(name):
+    card = next(card for card in vqe.list_models() if card.name == name)
+    assert hashlib.sha256(card.path.read_bytes()).hexdigest() == card.sha256
+    assert find(name, card.task) == card
+    assert card.licence
+    assert card.description
+    assert card.scale in (1, 2, 4)
+    assert card.parameters > 0
+    assert (card.base is None) == (card.task != "superres")
+
+
+def test_list_models_can_not_be_spoilt():
+    vqe.list_models().clear()
+    assert [card.name for card in vqe.list_models()] == SHIPPED
+    with pytest.raises(AttributeError):
+        vqe.list_models()[0].scale = 3  # type: ignore[misc]
+
+
+def test_finds_files_by_path(tmp_path):
+    path = tmp_path / "own.onnx"
+    path.write_bytes(b"whatever")
+    found = find(path, "deblock")
+    assert isinstance(found, ModelFile)
+    assert found.sha256 == hashlib.sha256(b"whatever").hexdigest()
+    assert find(str(path), "superres") == found
+
+
+def test_a_copy_elsewhere_works(models):
+    clip = scene(length=2)
+    result = vqe.Deblock(clip, backend="cpu")
+    assert result.get_frame(0).width == clip.width
+    assert vqe.list_models("deblock")[0].path.parent == models
+
+
+def test_wrong_hash(models):
+    file = models / "deblock-planes-v1.onnx"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    assert "install vsvqe again" in refused("damaged or was changed")
+
+
+def test_truncated(models):
+    file = models / "deblock-planes-v1.onnx"
+    file.write_bytes(file.read_bytes()[:1000])
+    assert "install vsvqe again" in refused("damaged or was changed")
+
+
+def test_missing(models):
+    (models / "deblock-planes-v1.onnx").unlink()
+    assert "install vsvqe again" in refused("can't be read")
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '"text"', "{}", '{"name": "deblock-planes-v1"}', ""]
+)
+def test_broken_card(models, content):
+    (models / "deblock-planes-v1.json").write_text(content)
+    cards._cards.cache_clear()
+    assert "deblock-planes-v1.json" in refused("card")
+
+
+def test_card_with_an_unknown_field(models):
+    path = models / "deblock-planes-v1.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"colour": "red"}))
+    cards._cards.cache_clear()
+    assert "colour" in refused("card")
+
+
+def test_missing_damage_model(models):
+    for name in ("damage-v1.onnx", "damage-v1.json"):
+        (models / name).unlink()
+    cards._cards.cache_clear()
+    refused("damage", strength="auto")
+    # Without "auto" it is not missed.
+    assert vqe.Deblock(scene(length=1), backend="cpu").get_frame(0).width == 64
+
+
+def test_no_models_at_all(models):
+    for file in models.iterdir():
+        file.unlink()
+    cards._cards.cache_clear()
+    assert vqe.list_models() == []
+    refused("deblock-planes-v1")
+
+
+def test_damage_done_later_is_noticed(models):
+    clip = scene(length=2)
+    before = vqe.Deblock(clip, backend="cpu")
+    wanted = before.get_frame(1)
+    file = models / "deblock-planes-v1.onnx"
+    file.write_bytes(file.read_bytes()[:-1])
+    refused("damaged")
+    # What is open already goes on.
+    assert wanted.width == before.get_frame(0).width
+
+
+def test_errors_say_what_there_is():
+    with pytest.raises(ModelError, match="deblock-planes-v1"):
+        find("nothing", "deblock")
+    assert isinstance(find("deblock-planes-v1", "deblock"), Card)
+    assert all_same(
+        vqe.Deblock(scene(length=1), model="deblock-planes-v1", backend="cpu"),
+        vqe.Deblock(scene(length=1), backend="cpu"),
+    )

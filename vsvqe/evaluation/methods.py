@@ -1,0 +1,190 @@
+"""What may repair a clip: our filters, and what else people have."""
+
+import ast
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import vapoursynth as vs
+
+import vsvqe
+
+from ..cards import Card, list_models
+from .pictures import Planes, as_clip, read
+from .recipes import Recipe
+
+type Candidates = Iterator[tuple[str, vs.VideoNode]]
+"""Settings in words, and what they make of the clip."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to repair or enlarge a clip."""
+
+    name: str
+    """As the tables show it."""
+    version: str
+    """Changes whenever its result may change; a part of the key of kept scores."""
+    run: Callable[[vs.VideoNode], Candidates]
+    """Gives one result, or several to choose the best of."""
+    ours: bool = False
+    """Whether it runs models of this package."""
+    card: str | None = None
+    """The shipped model whose gains it measures."""
+
+
+def methods(recipe: Recipe, backend: str) -> list[Method]:
+    """Returns what is compared on a recipe; the first one is what gains are counted from."""
+    if recipe.scale > 1:
+        return [*_resizers(recipe.scale), *_our_superres(recipe, backend)]
+    unchanged = Method("input", "1", lambda clip: iter([("", clip)]))
+    if recipe.encoder is None:
+        return [unchanged, *_our_deblock(backend)]
+    return [unchanged, *_other_deblockers(), *_our_deblock(backend)]
+
+
+def _resizers(scale: int) -> list[Method]:
+    def bicubic(clip: vs.VideoNode) -> Candidates:
+        yield "", clip.resize.Bicubic(clip.width * scale, clip.height * scale)
+
+    def lanczos(clip: vs.VideoNode) -> Candidates:
+        yield "", clip.resize.Lanczos(clip.width * scale, clip.height * scale)
+
+    return [Method("bicubic", "1", bicubic), Method("Lanczos", "1", lanczos)]
+
+
+def _other_deblockers() -> list[Method]:
+    """Filters of ffmpeg and of the deblock plugin, each at several settings.
+
+    The best setting is chosen with the original at hand, for every clip anew, which nobody could
+    do in practice: the comparison errs on their side.
+    """
+    found = []
+    ffmpeg = _ffmpeg()
+    if ffmpeg is not None:
+        weak_strong = tuple(f"deblock=filter={kind}" for kind in ("weak", "strong"))
+        spp = tuple(f"spp=quality=4:qp={qp}" for qp in (2, 4, 6, 9, 13))
+        found.append(Method("ffmpeg deblock", repr(weak_strong), _by_ffmpeg(ffmpeg, weak_strong)))
+        found.append(Method("ffmpeg spp", repr(spp), _by_ffmpeg(ffmpeg, spp)))
+    if hasattr(vs.core, "deblock"):
+        quants = (20, 30, 40, 50)
+        found.append(Method("core.deblock", repr(quants), _by_plugin(quants)))
+    return found
+
+
+def _by_plugin(quants: Sequence[int]) -> Callable[[vs.VideoNode], Candidates]:
+    def run(clip: vs.VideoNode) -> Candidates:
+        for quant in quants:
+            yield f"quant={quant}", clip.deblock.Deblock(quant=quant)
+
+    return run
+
+
+def _by_ffmpeg(ffmpeg: str, filters: Sequence[str]) -> Callable[[vs.VideoNode], Candidates]:
+    """Runs a filter of ffmpeg over the decoded frames, in raw video on both sides."""
+
+    def run(clip: vs.VideoNode) -> Candidates:
+        planes = read(clip)
+        frames = [np.concatenate([p.ravel() for p in f]) for f in zip(*planes, strict=True)]
+        raw = np.stack(frames)
+        size = ["-video_size", f"{clip.width}x{clip.height}", "-pixel_format", "yuv420p"]
+        for description in filters:
+            command = [ffmpeg, "-v", "error", "-f", "rawvideo", *size, "-i", "-"]
+            command += ["-vf", description, "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"]
+            done = subprocess.run(command, input=raw.tobytes(), stdout=subprocess.PIPE, check=True)
+            result = np.frombuffer(done.stdout, np.uint8).reshape(raw.shape)
+            yield description, as_clip(_split(result, planes), clip)
+
+    return run
+
+
+def _split(raw: np.ndarray, like: Planes) -> Planes:
+    ends = np.cumsum([plane[0].size for plane in like])[:-1]
+    pieces = np.split(raw, ends, axis=1)
+    return Planes(*(p.reshape(plane.shape) for p, plane in zip(pieces, like, strict=True)))
+
+
+def _ffmpeg() -> str | None:
+    """Returns the ffmpeg tool of the ``imageio-ffmpeg`` package, or the one on the path."""
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        return shutil.which("ffmpeg")
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def _our_deblock(backend: str) -> list[Method]:
+    result = []
+    for card in list_models("deblock"):
+        for strength in (1.0, "auto"):
+
+            def run(
+                clip: vs.VideoNode, card: Card = card, strength: float | str = strength
+            ) -> Candidates:
+                yield "", vsvqe.Deblock(clip, strength, card.name, backend=backend)  # type: ignore[arg-type]
+
+            used = [card, *(list_models("damage") if strength == "auto" else [])]
+            shown = "strength=1" if strength == 1.0 else 'strength="auto"'
+            result.append(
+                Method(
+                    f"{card.name}, {shown}",
+                    _version(used, backend),
+                    run,
+                    True,
+                    card.name if strength == 1.0 else None,
+                )
+            )
+    return result
+
+
+def _our_superres(recipe: Recipe, backend: str) -> list[Method]:
+    result = []
+    cards = [card for card in list_models("superres") if recipe.scale in (2, 4)]
+    for card in cards:
+
+        def run(clip: vs.VideoNode, card: Card = card) -> Candidates:
+            yield "", vsvqe.SuperRes(clip, recipe.scale, card.name, backend=backend)
+
+        version = _version([card], backend)
+        result.append(Method(card.name, version, run, True, card.name))
+    if recipe.encoder is not None and cards:
+        chained = [*list_models("deblock")[:1], cards[0]]
+
+        def both(clip: vs.VideoNode) -> Candidates:
+            deblocked = vsvqe.Deblock(clip, backend=backend)
+            yield "", vsvqe.SuperRes(deblocked, recipe.scale, backend=backend)
+
+        version = _version([*list_models("deblock"), *cards], backend)
+        result.append(Method(" + ".join(card.name for card in chained), version, both, True))
+    return result
+
+
+def _version(cards: Sequence[Card], backend: str) -> str:
+    return " ".join([*(card.sha256 for card in cards), backend, _code_hash()])
+
+
+def _code_hash() -> str:
+    """Hashes what the filters' code does: not its comments, docstrings or layout."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for folder in ("filters", "graph", "inference"):
+        for path in sorted((package / folder).glob("*.py")):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            for node in ast.walk(tree):
+                body = getattr(node, "body", None)
+                if isinstance(body, list):
+                    node.body = [child for child in body if not _is_docstring(child)]  # type: ignore[attr-defined]
+            digest.update(ast.dump(tree).encode())
+    return digest.hexdigest()[:16]
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )

@@ -1,0 +1,264 @@
+"""Scores as Markdown, CSV and model cards."""
+
+import csv
+import json
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .recipes import RECIPES
+from .scores import BETTER_IS_MORE, METRICS, Score
+
+_DIGITS = {"psnr_y": 2, "ssim_y": 4, "lpips": 4, "tof": 3}
+_TITLES = {"psnr_y": "PSNR-Y dB", "ssim_y": "SSIM-Y", "lpips": "LPIPS", "tof": "tOF"}
+
+
+class Table:
+    """The scores of one recipe, by method and clip."""
+
+    def __init__(self, recipe: str, scores: Sequence[Score]) -> None:
+        """Sorts the scores.
+
+        Args:
+            recipe: Its name.
+            scores: All scores of all recipes.
+        """
+        own = [score for score in scores if score.recipe == recipe]
+        self.recipe = recipe
+        self.methods = list(dict.fromkeys(score.method for score in own))
+        self.clips = sorted({score.clip for score in own})
+        self._scores = {(score.method, score.clip): score for score in own}
+
+    def score(self, method: str, clip: str) -> Score:
+        """Returns one score."""
+        return self._scores[method, clip]
+
+    def values(self, method: str, metric: str) -> list[float]:
+        """Returns a metric on every clip."""
+        return [float(getattr(self.score(method, clip), metric)) for clip in self.clips]
+
+    def gains(self, method: str, metric: str, over: str) -> list[float]:
+        """Returns the difference of a metric to that of another method, on every clip."""
+        pairs = zip(self.values(method, metric), self.values(over, metric), strict=True)
+        return [a - b for a, b in pairs]
+
+    def card(self, method: str) -> str | None:
+        """Returns the shipped model that a method stands for."""
+        return self.score(method, self.clips[0]).card
+
+
+def tables(scores: Sequence[Score]) -> list[Table]:
+    """Returns a table for every recipe, in the recipes' own order."""
+    present = {score.recipe for score in scores}
+    return [Table(name, scores) for name in RECIPES if name in present]
+
+
+def markdown(scores: Sequence[Score], command: str, every: int) -> str:
+    """Returns the page with all figures.
+
+    Args:
+        scores: Of every recipe, clip and method.
+        command: That measured them.
+        every: LPIPS took every so many frames, tOF every so many pairs.
+    """
+    engines = sorted({part for score in scores for part in score.engine.split("; ") if part})
+    often = "every frame" if every == 1 else f"every {every}th frame and pair of frames"
+    text = [
+        "# Evaluation",
+        "",
+        "Generated; do not edit. To measure again:",
+        "",
+        f"```sh\n{command}\n```",
+        "",
+        "Each clip is compressed (or made smaller, or both), repaired, and compared with what it "
+        "was before, on the luma of its 8-bit frames. PSNR and SSIM (11x11 Gaussian) are means "
+        "over all frames, LPIPS (AlexNet, BT.709 RGB) and tOF (Farneback) over "
+        f"{often}. Higher is better for PSNR and SSIM, lower for LPIPS and tOF; in brackets the "
+        "difference to the first row. No model was trained on these clips.",
+        "",
+        "Filters of others with settings were run at several, and for each clip the setting with "
+        "the highest PSNR counts, chosen with the original at hand.",
+        "",
+        f"Models ran on: {' and '.join(engines)}.",
+    ]
+    for table in tables(scores):
+        text += ["", f"## {table.recipe}", "", f"Recipe: {RECIPES[table.recipe].about}."]
+        text += ["", *_means(table), "", *_every_clip(table)]
+    return "\n".join(text) + "\n"
+
+
+def summary(scores: Sequence[Score], command: str) -> str:
+    """Returns the short table of the README: PSNR and LPIPS gains, and the worst clip.
+
+    Args:
+        scores: Of every recipe, clip and method.
+        command: That measured them.
+    """
+    rows = [
+        "| recipe | model | PSNR-Y dB | gain | worst clip | best other | LPIPS |",
+        "|---|---|--:|--:|--:|--:|--:|",
+    ]
+    for table in tables(scores):
+        first = table.methods[0]
+        ours = [method for method in table.methods if table.card(method)]
+        others = [m for m in table.methods[1:] if not _is_ours(table, m)]
+        best = max((_mean(table.gains(m, "psnr_y", first)) for m in others), default=None)
+        if RECIPES[table.recipe].encoder is None and RECIPES[table.recipe].scale == 1:
+            continue
+        for method in ours:
+            gains = table.gains(method, "psnr_y", first)
+            lpips = _mean(table.gains(method, "lpips", first))
+            cells = [
+                RECIPES[table.recipe].about,
+                f"`{table.card(method)}`",
+                f"{_mean(table.values(method, 'psnr_y')):.2f}",
+                f"{_mean(gains):+.2f}",
+                f"{min(gains):+.2f}",
+                "" if best is None else f"{best:+.2f}",
+                f"{lpips:+.4f}",
+            ]
+            rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(
+        [
+            *rows,
+            "",
+            "Mean over the clips; gains over the compressed clip (Deblock) or its bicubic "
+            "enlargement (SuperRes); LPIPS: less is better. *Best other*: the best of ffmpeg's "
+            "`deblock` and `spp` and `core.deblock`, each at its best setting, or Lanczos. "
+            f"Measured by `{command}`.",
+        ]
+    )
+
+
+def write_csv(scores: Sequence[Score], path: Path) -> None:
+    """Writes all scores, one line each."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Score)])
+        writer.writeheader()
+        writer.writerows(asdict(score) for score in scores)
+
+
+def fill_section(path: Path, name: str, text: str) -> None:
+    """Replaces what is between ``<!-- name: begin -->`` and ``<!-- name: end -->`` in a file.
+
+    Raises:
+        ValueError: The file has no such section.
+    """
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    section = re.compile(f"(?<={re.escape(begin)}\n).*?(?={re.escape(end)})", re.DOTALL)
+    old = path.read_text(encoding="utf-8")
+    if not section.search(old):
+        raise ValueError(f"{path} has no section {begin} ... {end}")
+    _write(path, section.sub(lambda _: f"\n{text}\n\n", old))
+
+
+def update_cards(scores: Sequence[Score], command: str, folder: Path) -> list[Path]:
+    """Writes the measured gains into the model cards, recipe by recipe.
+
+    Args:
+        scores: Of every recipe, clip and method.
+        command: That measured them.
+        folder: With the cards.
+
+    Returns:
+        The cards that were written.
+    """
+    gains: dict[str, dict[str, Any]] = {}
+    for table in tables(scores):
+        for method in table.methods:
+            card = table.card(method)
+            if card is not None:
+                gains.setdefault(card, {})[table.recipe] = _card_entry(table, method, command)
+    for name, measured in gains.items():
+        path = folder / f"{name}.json"
+        card_fields = json.loads(path.read_text(encoding="utf-8"))
+        card_fields["gains"] = card_fields.get("gains", {}) | measured
+        _write(path, json.dumps(card_fields, indent=2) + "\n")
+    return [folder / f"{name}.json" for name in gains]
+
+
+def _card_entry(table: Table, method: str, command: str) -> dict[str, Any]:
+    entry: dict[str, Any] = {"recipe": RECIPES[table.recipe].about, "command": command}
+    if RECIPES[table.recipe].encoder is None and RECIPES[table.recipe].scale == 1:
+        entry["psnr_y"] = _rounded(table, table.values(method, "psnr_y"), "psnr_y")
+        return entry
+    for base in [m for m in table.methods if m in ("input", "bicubic", "Lanczos")]:
+        entry[f"over {base}"] = {
+            metric: _rounded(table, table.gains(method, metric, base), metric) for metric in METRICS
+        }
+    return entry
+
+
+def _rounded(table: Table, values: Sequence[float], metric: str) -> dict[str, Any]:
+    digits = _DIGITS[metric] + 1
+    clips: Mapping[str, float] = dict(zip(table.clips, values, strict=True))
+    return {
+        "mean": round(_mean(values), digits),
+        "clips": {clip: round(value, digits) for clip, value in clips.items()},
+    }
+
+
+def _means(table: Table) -> list[str]:
+    titles = [_TITLES[metric] for metric in METRICS]
+    rows = [f"| mean | {' | '.join(titles)} |", f"|---|{'--:|' * len(METRICS)}"]
+    best = {metric: _best(table, metric) for metric in METRICS}
+    for method in table.methods:
+        cells = [_mean_cell(table, method, metric, best[metric]) for metric in METRICS]
+        rows.append(f"| {method} | {' | '.join(cells)} |")
+    return rows
+
+
+def _mean_cell(table: Table, method: str, metric: str, best: float) -> str:
+    digits = _DIGITS[metric]
+    mean = _mean(table.values(method, metric))
+    shown = _number(mean, digits)
+    if mean == best:
+        shown = f"**{shown}**"
+    first = table.methods[0]
+    if method == first or math.isinf(_mean(table.values(first, metric))):
+        return shown
+    return f"{shown} ({_mean(table.gains(method, metric, first)):+.{digits}f})"
+
+
+def _best(table: Table, metric: str) -> float:
+    means = [_mean(table.values(method, metric)) for method in table.methods]
+    return max(means) if BETTER_IS_MORE[metric] else min(means)
+
+
+def _every_clip(table: Table) -> list[str]:
+    rows = [f"| PSNR-Y dB | {' | '.join(table.clips)} |", f"|---|{'--:|' * len(table.clips)}"]
+    first = table.methods[0]
+    for method in table.methods:
+        cells = []
+        for clip in table.clips:
+            score, start = table.score(method, clip), table.score(first, clip)
+            cell = _number(score.psnr_y, _DIGITS["psnr_y"])
+            if method != first and not math.isinf(start.psnr_y):
+                cell += f" ({score.psnr_y - start.psnr_y:+.2f})"
+            cells.append(cell)
+        rows.append(f"| {method} | {' | '.join(cells)} |")
+    return rows
+
+
+def _number(value: float, digits: int) -> str:
+    return "equal" if math.isinf(value) else f"{value:.{digits}f}"
+
+
+def _is_ours(table: Table, method: str) -> bool:
+    return bool(table.score(method, table.clips[0]).engine)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
+
+
+def _write(path: Path, text: str) -> None:
+    unfinished = path.with_name(f".{path.name}.part")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)

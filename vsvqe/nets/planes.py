@@ -1,0 +1,136 @@
+"""The network behind Deblock and SuperRes: 4:2:0 planes in, a residual on 4:2:0 planes out.
+
+All convolutions run at half the luma resolution, where a frame is six channels: four from the
+luma plane (pixel-unshuffled by two) and the two chroma planes as they are.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+FRAME_CHANNELS = 6
+RESIDUAL_SCALE = 0.1
+NEGATIVE_SLOPE = 0.1
+# Neighbours enter as differences to the centre frame, which are small: without a gain the
+# weights on them would learn many times more slowly than those on the centre frame.
+NEIGHBOUR_GAIN = 4.0
+
+
+def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
+    """Returns a plain 3x3 convolution that keeps the size."""
+    return nn.Conv2d(inputs, outputs, 3, padding=1)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions around an activation, added to the input."""
+
+    def __init__(self, channels: int) -> None:
+        """Builds the block.
+
+        Args:
+            channels: Number of feature channels.
+        """
+        super().__init__()
+        self.first = conv3x3(channels, channels)
+        self.second = conv3x3(channels, channels)
+        # Starting as the identity keeps deep stacks stable at high learning rates.
+        with torch.no_grad():
+            self.second.weight.mul_(0.1)
+            nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns the refined features."""
+        hidden = functional.leaky_relu(self.first(features), NEGATIVE_SLOPE)
+        refined: Tensor = features + self.second(hidden)
+        return refined
+
+
+class PlanesNet(nn.Module):
+    """Residual network over a window of frames, for scale 1 or 2."""
+
+    def __init__(
+        self, radius: int = 2, scale: int = 1, channels: int = 32, blocks: int = 4
+    ) -> None:
+        """Builds the network.
+
+        Args:
+            radius: Frames of context on either side of the enhanced frame.
+            scale: Size of the output relative to the input, 1 or 2.
+            channels: Feature channels.
+            blocks: Residual blocks.
+
+        Raises:
+            ValueError: If the scale is neither 1 nor 2.
+        """
+        super().__init__()
+        if scale not in (1, 2):
+            raise ValueError(f"scale is {scale}, accepted are 1 and 2")
+        self.radius = radius
+        self.scale = scale
+        self.channels = channels
+        self.head = conv3x3(FRAME_CHANNELS, channels)
+        self.neighbours = nn.Conv2d(2 * radius * FRAME_CHANNELS, channels, 3, padding=1, bias=False)
+        self.blocks = nn.ModuleList(ResidualBlock(channels) for _ in range(blocks))
+        self.tail = conv3x3(channels, FRAME_CHANNELS * scale * scale)
+        # Zero: a network trained on single frames keeps its output when neighbours are switched
+        # on. The tail is zero too, so that training starts from "leave the picture alone".
+        nn.init.zeros_(self.neighbours.weight)
+        nn.init.zeros_(self.tail.weight)
+        nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
+
+    @property
+    def receptive_field(self) -> int:
+        """Luma pixels of the input, on one side, that can change an output pixel."""
+        return 2 * (2 + 2 * len(self.blocks))
+
+    def windows(self, y: Tensor, uv: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the residual of the centre frame of every window.
+
+        Args:
+            y: Luma, `[N, K, H, W]`, where K is `2 * radius + 1`, or 1 to go without neighbours.
+            uv: Chroma, `[N, K, 2, H / 2, W / 2]`.
+
+        Returns:
+            The residuals `[N, 1, s * H, s * W]` and `[N, 2, s * H / 2, s * W / 2]`.
+        """
+        count, frames, height, width = y.shape
+        luma = functional.pixel_unshuffle(y.reshape(count * frames, 1, height, width) - 0.5, 2)
+        luma = luma.reshape(count, frames, 4, height // 2, width // 2)
+        stacked = torch.cat((luma, uv), dim=2)
+        centre = stacked[:, frames // 2]
+        if frames == 1:
+            return self._residual(centre, None)
+        others = torch.cat((stacked[:, : frames // 2], stacked[:, frames // 2 + 1 :]), dim=1)
+        differences = NEIGHBOUR_GAIN * (others - centre.unsqueeze(1))
+        return self._residual(centre, differences.flatten(1, 2))
+
+    def forward(self, y: Tensor, uv: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the residuals of a run of frames, as the ONNX model does.
+
+        Args:
+            y: Luma in [0, 1], `[T, 1, H, W]`, H and W even.
+            uv: Chroma in [-0.5, 0.5], `[T, 2, H / 2, W / 2]`.
+
+        Returns:
+            Luma and chroma residuals of the `T - 2 * radius` frames that have all neighbours.
+        """
+        outputs = y.shape[0] - 2 * self.radius
+        indices = torch.arange(outputs)[:, None] + torch.arange(2 * self.radius + 1)[None, :]
+        return self.windows(y[:, 0][indices], uv[indices])
+
+    def _residual(self, centre: Tensor, differences: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Runs the convolutions and splits the result into planes."""
+        head = self.head(centre.contiguous(memory_format=torch.channels_last))
+        if differences is not None:
+            head = head + self.neighbours(differences.contiguous(memory_format=torch.channels_last))
+        features = head
+        for block in self.blocks:
+            features = block(features)
+        residual = RESIDUAL_SCALE * self.tail(features + head).float()
+        luma = residual[:, : 4 * self.scale**2]
+        chroma = residual[:, 4 * self.scale**2 :]
+        if self.scale == 2:
+            chroma = functional.pixel_shuffle(chroma, 2)
+        return functional.pixel_shuffle(luma, 2 * self.scale), chroma

@@ -1,0 +1,1 @@
+"""Everything needed to reproduce the shipped models: data, losses, trainer, export."""

@@ -1,0 +1,286 @@
+"""Trained weights to ONNX files with their cards.
+
+The graphs are written node by node: what runtimes get is exactly the few operators they are fast
+at (SpaceToDepth, Conv, LeakyRelu, Add, DepthToSpace), with constants folded beforehand.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from vsvqe.nets import damage
+from vsvqe.nets.damage import DamageNet
+from vsvqe.nets.planes import NEGATIVE_SLOPE, NEIGHBOUR_GAIN, RESIDUAL_SCALE, PlanesNet
+
+OPSET = 17
+IR_VERSION = 8
+TOLERANCE = 2e-5
+# What the shipped models were trained on, for their cards.
+DATA = ["train (31 scenes of video)", "stills (677 photographs, filmed)"]
+
+log = logging.getLogger(__name__)
+
+
+class Graph:
+    """Collects the nodes and constants of an ONNX graph."""
+
+    def __init__(self) -> None:
+        """Starts an empty graph."""
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, NDArray[Any]] = {}
+
+    def node(self, kind: str, inputs: list[str], output: str = "", **attributes: Any) -> str:
+        """Appends a node; returns the name of its output."""
+        name = output or f"{kind.lower()}_{len(self._nodes)}"
+        self._nodes.append(helper.make_node(kind, inputs, [name], **attributes))
+        return name
+
+    def constant(self, value: NDArray[Any]) -> str:
+        """Appends a constant; returns its name."""
+        name = f"constant_{len(self._constants)}"
+        self._constants[name] = value
+        return name
+
+    def convolution(self, features: str, weight: Tensor, bias: Tensor, stride: int = 1) -> str:
+        """Appends a convolution that pads by half its kernel."""
+        arrays = [np.ascontiguousarray(tensor.detach().numpy()) for tensor in (weight, bias)]
+        inputs = [features, *(self.constant(array) for array in arrays)]
+        pads = [weight.shape[-1] // 2] * 4
+        kernel = list(weight.shape[-2:])
+        return self.node("Conv", inputs, kernel_shape=kernel, pads=pads, strides=[stride] * 2)
+
+    def layer(self, features: str, layer: nn.Module, stride: int = 1) -> str:
+        """Appends a convolution of a network."""
+        assert isinstance(layer, nn.Conv2d) and layer.bias is not None
+        return self.convolution(features, layer.weight, layer.bias, stride)
+
+    def linear(self, features: str, layer: nn.Linear) -> str:
+        """Appends a fully connected layer."""
+        arrays = [tensor.detach().numpy() for tensor in (layer.weight, layer.bias)]
+        inputs = [features, *(self.constant(array) for array in arrays)]
+        return self.node("Gemm", inputs, transB=1)
+
+    def leaky(self, features: str) -> str:
+        """Appends the activation of the networks."""
+        return self.node("LeakyRelu", [features], alpha=NEGATIVE_SLOPE)
+
+    def affine(self, value: str, scale: float, offset: float) -> str:
+        """Appends a multiplication, unless by one, and an addition."""
+        if scale != 1.0:
+            value = self.node("Mul", [value, self.constant(np.array(scale, np.float32))])
+        return self.node("Add", [value, self.constant(np.array(offset, np.float32))])
+
+    def cut(self, value: str, start: int, end: int, axis: int) -> str:
+        """Appends a slice; an end of 0 means the very end."""
+        last = end or np.iinfo(np.int64).max
+        bounds = (np.array([bound], np.int64) for bound in (start, last, axis))
+        return self.node("Slice", [value, *(self.constant(bound) for bound in bounds)])
+
+    def model(
+        self, inputs: dict[str, list[int | str]], outputs: dict[str, list[int | str]]
+    ) -> onnx.ModelProto:
+        """Returns the finished model."""
+        graph = helper.make_graph(
+            self._nodes,
+            "vsvqe",
+            [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()],
+            [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs.items()],
+            [numpy_helper.from_array(value, name) for name, value in self._constants.items()],
+        )
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="vsvqe",
+        )
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+
+def planes_model(net: PlanesNet) -> onnx.ModelProto:
+    """Returns the ONNX model of a `PlanesNet`."""
+    graph = Graph()
+    centred = graph.affine("y", 1.0, -0.5)
+    luma = graph.node("SpaceToDepth", [centred], blocksize=2)
+    frames = graph.node("Concat", [luma, "uv"], axis=1)
+    reach = 2 * net.radius
+    window = [graph.cut(frames, k, k - reach, axis=0) for k in range(reach + 1)]
+    stacked = graph.node("Concat", window, axis=1) if reach else frames
+    assert net.head.bias is not None
+    head = graph.convolution(stacked, fused_head(net), net.head.bias)
+    features = head
+    for block in net.blocks:
+        hidden = graph.leaky(graph.layer(features, block.get_submodule("first")))
+        hidden = graph.layer(hidden, block.get_submodule("second"))
+        features = graph.node("Add", [features, hidden])
+    features = graph.node("Add", [features, head])
+    assert net.tail.bias is not None
+    residual = graph.convolution(
+        features, RESIDUAL_SCALE * net.tail.weight, RESIDUAL_SCALE * net.tail.bias
+    )
+    split = 4 * net.scale**2
+    luma = graph.cut(residual, 0, split, axis=1)
+    graph.node("DepthToSpace", [luma], "y_residual", blocksize=2 * net.scale, mode="CRD")
+    chroma = graph.cut(residual, split, 0, axis=1)
+    if net.scale == 1:
+        graph.node("Identity", [chroma], "uv_residual")
+    else:
+        graph.node("DepthToSpace", [chroma], "uv_residual", blocksize=2, mode="CRD")
+    return graph.model(
+        {"y": ["T", 1, "H", "W"], "uv": ["T", 2, "H/2", "W/2"]},
+        {
+            "y_residual": ["T-2r", 1, "sH", "sW"],
+            "uv_residual": ["T-2r", 2, "sH/2", "sW/2"],
+        },
+    )
+
+
+def fused_head(net: PlanesNet) -> Tensor:
+    """Returns one kernel over the window in place of head, differences and neighbours."""
+    centre = net.head.weight
+    if not net.radius:
+        return centre
+    others = [
+        NEIGHBOUR_GAIN * part for part in torch.split(net.neighbours.weight, centre.shape[1], 1)
+    ]
+    centre = centre - torch.stack(others).sum(0)
+    return torch.cat((*others[: net.radius], centre, *others[net.radius :]), dim=1)
+
+
+def damage_model(net: DamageNet) -> onnx.ModelProto:
+    """Returns the ONNX model of a `DamageNet`."""
+    graph = Graph()
+    transform = graph.constant(damage.cosine_transform().numpy())
+    details = graph.node("Abs", [graph.node("Conv", ["y", transform], strides=[damage.BLOCK] * 2)])
+    logarithms = graph.node("Log", [graph.affine(details, 1.0, damage.LEAST_DETAIL)])
+    features = graph.affine(logarithms, damage.DETAIL_SCALE, damage.DETAIL_OFFSET)
+    for layer in (net.first, net.second):
+        features = graph.leaky(graph.layer(features, layer, layer.stride[0]))
+    features = graph.node("Flatten", [graph.node("GlobalAveragePool", [features])])
+    hidden = graph.leaky(graph.linear(features, net.third))
+    estimate = graph.node("Flatten", [graph.linear(hidden, net.last)], axis=0)
+    estimate = graph.node("Squeeze", [estimate, graph.constant(np.array([0], np.int64))])
+    psnr = graph.affine(estimate, damage.PSNR_SCALE, damage.PSNR_OFFSET)
+    bounds = (damage.WORST_PSNR, damage.BEST_PSNR)
+    limits = [graph.constant(np.array(bound, np.float32)) for bound in bounds]
+    graph.node("Clip", [psnr, *limits], "psnr")
+    return graph.model({"y": ["N", 1, "H", "W"]}, {"psnr": ["N"]})
+
+
+def check(net: nn.Module, model: onnx.ModelProto, shapes: list[dict[str, tuple[int, ...]]]) -> None:
+    """Compares an ONNX model with the network it came from.
+
+    Args:
+        net: The network.
+        model: Its ONNX model.
+        shapes: Shapes of the inputs, by name and in order, for each comparison.
+
+    Raises:
+        RuntimeError: If the two differ.
+    """
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    rng = np.random.default_rng(0)
+    for inputs in shapes:
+        arrays = {name: rng.random(shape, np.float32) for name, shape in inputs.items()}
+        with torch.no_grad():
+            result = net(*(torch.from_numpy(array) for array in arrays.values()))
+        expected = result if isinstance(result, tuple) else (result,)
+        for theirs, ours in zip(session.run(None, arrays), expected, strict=True):
+            difference = float(np.abs(theirs - ours.numpy()).max())
+            # Both count in float32, in another order: relative to the size of what comes out.
+            if difference > TOLERANCE * max(1.0, float(ours.abs().max())):
+                raise RuntimeError(f"ONNX and PyTorch differ by {difference} at {inputs}")
+
+
+def random_shapes(net: nn.Module) -> list[dict[str, tuple[int, ...]]]:
+    """Returns shapes to compare a network at."""
+    rng = np.random.default_rng(0)
+    shapes: list[dict[str, tuple[int, ...]]] = []
+    for _ in range(4):
+        height, width = (2 * int(side) for side in rng.integers(8, 60, 2))
+        if isinstance(net, PlanesNet):
+            frames = int(rng.integers(2 * net.radius + 1, 12))
+            shapes.append(
+                {"y": (frames, 1, height, width), "uv": (frames, 2, height // 2, width // 2)}
+            )
+        else:
+            shapes.append({"y": (int(rng.integers(1, 4)), 1, height, width)})
+    return shapes
+
+
+def export(
+    net: PlanesNet | DamageNet,
+    models: Path,
+    name: str,
+    description: str,
+    training: dict[str, Any],
+) -> Path:
+    """Writes a network and its card.
+
+    Args:
+        net: The trained network.
+        models: Folder to write to.
+        name: Name of the model.
+        description: One sentence for people.
+        training: What the card tells of the training.
+
+    Returns:
+        Path of the ONNX file.
+    """
+    net = net.eval()
+    model = planes_model(net) if isinstance(net, PlanesNet) else damage_model(net)
+    check(net, model, random_shapes(net))
+    models.mkdir(parents=True, exist_ok=True)
+    path = models / f"{name}.onnx"
+    data = model.SerializeToString()
+    path.write_bytes(data)
+    card = {
+        "name": name,
+        "file": path.name,
+        **_facts(net),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "parameters": sum(parameter.numel() for parameter in net.parameters()),
+        "licence": "MIT",
+        "description": description,
+        "training": {**training, "data": DATA, "date": datetime.date.today().isoformat()},
+        "gains": {},
+    }
+    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
+    log.info("%s: %d bytes", path, len(data))
+    return path
+
+
+def _facts(net: PlanesNet | DamageNet) -> dict[str, Any]:
+    """Returns what a card tells of the architecture."""
+    if isinstance(net, DamageNet):
+        return {
+            "task": "damage",
+            "scale": 1,
+            "layout": "luma",
+            "radius": 0,
+            "receptive_field": net.receptive_field,
+            "base": None,
+        }
+    return {
+        "task": "deblock" if net.scale == 1 else "superres",
+        "scale": net.scale,
+        "layout": "planes",
+        "radius": net.radius,
+        "receptive_field": net.receptive_field,
+        "base": None if net.scale == 1 else "bicubic",
+    }

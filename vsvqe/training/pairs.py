@@ -1,0 +1,220 @@
+"""Random crops of damaged and clean clips as training batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vsvqe.training.resample import bicubic_matrix, chroma_shift
+from vsvqe.training.store import Bytes, Entry, Planes, Store
+
+# Bicubic upscaling looks two samples far, in chroma too: that is four luma pixels.
+MARGIN = 4
+DAMAGED = {1: ("coded",), 2: ("half", "half-coded")}
+
+
+class Batch(NamedTuple):
+    """Windows of damaged frames with what their residual is added to and should give.
+
+    Attributes:
+        y: Damaged luma `[N, K, h, w]`.
+        uv: Damaged chroma `[N, K, 2, h / 2, w / 2]`.
+        base_y: Luma that the residual is added to, `[N, 1, s * h, s * w]`.
+        base_uv: The same in chroma.
+        target_y: Clean luma.
+        target_uv: Clean chroma.
+        mse: Luma error of the damaged frames, `[N]`, 0 where unknown or clean.
+    """
+
+    y: Tensor
+    uv: Tensor
+    base_y: Tensor
+    base_uv: Tensor
+    target_y: Tensor
+    target_uv: Tensor
+    mse: Tensor
+
+
+class Crop(NamedTuple):
+    """One window before normalisation."""
+
+    damaged: Planes
+    clean: Planes
+    mse: float
+
+
+@dataclass
+class Pair:
+    """A damaged clip and its clean original."""
+
+    shard: str
+    clean: Entry
+    damaged: Entry
+
+
+@dataclass
+class Pairs:
+    """Draws batches for one scale.
+
+    Attributes:
+        store: Where the clips are.
+        scale: 1 for Deblock, 2 for SuperRes.
+        stills_share: Share of crops from filmed photographs.
+        clean_share: Share of pairs of Deblock that are clean on both sides.
+    """
+
+    store: Store
+    scale: int
+    stills_share: float = 0.6
+    clean_share: float = 0.08
+    _pairs: dict[bool, list[Pair]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        """Lists the pairs."""
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Takes in what was added to the store."""
+        self.store.refresh()
+        self._pairs = {True: [], False: []}
+        for pair in find_pairs(self.store, self.scale):
+            self._pairs[pair.shard.startswith("stills")].append(pair)
+
+    def batch(self, rng: np.random.Generator, count: int, size: int, radius: int) -> Batch:
+        """Draws a batch.
+
+        Args:
+            rng: Source of all choices.
+            count: Windows.
+            size: Side of the damaged crop in luma pixels, even.
+            radius: Neighbours on either side.
+        """
+        return assemble([self._draw(rng, size, radius) for _ in range(count)], self.scale)
+
+    def _draw(self, rng: np.random.Generator, size: int, radius: int) -> Crop:
+        """Draws one window."""
+        pairs = self._pairs[bool(rng.random() < self.stills_share)]
+        pair = pairs[int(rng.integers(len(pairs)))]
+        if self.scale == 1 and rng.random() < self.clean_share:
+            pair = Pair(pair.shard, pair.clean, pair.clean)
+        side = size if self.scale == 1 else size + 2 * MARGIN
+        frame = int(rng.integers(pair.clean.frames))
+        top = 2 * int(rng.integers((pair.damaged.height - side) // 2 + 1))
+        left = 2 * int(rng.integers((pair.damaged.width - side) // 2 + 1))
+        crop = cut(self.store, pair, self.scale, frame, radius, top, left, side, side)
+        # Left-sited chroma is symmetric from top to bottom only.
+        return _flip_vertically(crop) if rng.random() < 0.5 else crop
+
+
+def find_pairs(store: Store, scale: int) -> list[Pair]:
+    """Lists all pairs of a damaged clip and its original."""
+    clean = {(shard, entry.source): entry for shard, entry in store.clips if entry.kind == "clean"}
+    return [
+        Pair(shard, clean[shard, entry.source], entry)
+        for shard, entry in store.clips
+        if entry.kind in DAMAGED[scale]
+    ]
+
+
+def cut(
+    store: Store,
+    pair: Pair,
+    scale: int,
+    frame: int,
+    radius: int,
+    top: int,
+    left: int,
+    height: int,
+    width: int,
+) -> Crop:
+    """Cuts the window around a frame.
+
+    Beyond the ends of the clip, its first or last frame stands in, as in the filters.
+
+    Args:
+        store: Where the clips are.
+        pair: Which clips.
+        scale: Size of the clean clip relative to the damaged one.
+        frame: The centre frame.
+        radius: Neighbours on either side.
+        top: First row of the damaged crop, even.
+        left: First column of the damaged crop, even.
+        height: Rows of the damaged crop, even.
+        width: Columns of the damaged crop, even.
+    """
+    window = np.arange(frame - radius, frame + radius + 1)
+    frames = np.clip(window, 0, pair.damaged.frames - 1)
+    damaged = store.planes(pair.shard, pair.damaged)
+    clean = store.planes(pair.shard, pair.clean)
+    box = (top, left, height, width)
+    scaled = (top * scale, left * scale, height * scale, width * scale)
+    mse = pair.damaged.mse[frame] if pair.damaged.mse else 0.0
+    return Crop(_cut(damaged, frames, box), _cut(clean, np.array([frame]), scaled), mse)
+
+
+def assemble(crops: list[Crop], scale: int) -> Batch:
+    """Normalises windows and adds the base of the residual."""
+    y = luma(np.stack([crop.damaged.y for crop in crops]))
+    uv = chroma([crop.damaged for crop in crops])
+    target_y = luma(np.stack([crop.clean.y for crop in crops]))
+    target_uv = chroma([crop.clean for crop in crops])[:, 0]
+    mse = torch.tensor([crop.mse for crop in crops])
+    centre = y.shape[1] // 2
+    base_y, base_uv = y[:, centre : centre + 1], uv[:, centre]
+    if scale == 1:
+        return Batch(y, uv, base_y, base_uv, target_y, target_uv, mse)
+    inner, half = slice(MARGIN, -MARGIN), slice(MARGIN // 2, -MARGIN // 2)
+    outer = slice(2 * MARGIN, -2 * MARGIN)
+    return Batch(
+        y[..., inner, inner],
+        uv[..., half, half],
+        upscale(base_y, 0.0)[..., outer, outer],
+        upscale(base_uv, chroma_shift(2.0))[..., inner, inner],
+        target_y[..., outer, outer],
+        target_uv[..., inner, inner],
+        mse,
+    )
+
+
+def upscale(planes: Tensor, shift: float) -> Tensor:
+    """Doubles planes bicubically, as zimg does."""
+    height, width = planes.shape[-2:]
+    rows = torch.from_numpy(bicubic_matrix(height, 2 * height))
+    columns = torch.from_numpy(bicubic_matrix(width, 2 * width, shift))
+    return rows @ planes @ columns.T
+
+
+def luma(codes: Bytes) -> Tensor:
+    """Normalises 8-bit limited-range luma to [0, 1]."""
+    return torch.from_numpy(codes).float().sub_(16.0).div_(219.0)
+
+
+def chroma(clips: list[Planes]) -> Tensor:
+    """Normalises 8-bit chroma to [-0.5, 0.5], the two planes side by side."""
+    codes = np.stack([np.stack((planes.u, planes.v), axis=1) for planes in clips])
+    return torch.from_numpy(codes).float().sub_(128.0).div_(224.0)
+
+
+def _cut(planes: Planes, frames: np.typing.NDArray[np.int64], box: tuple[int, ...]) -> Planes:
+    """Cuts a box, given in luma pixels, out of some frames."""
+    top, left, height, width = box
+    high, low = slice(top, top + height), slice(top // 2, (top + height) // 2)
+    wide, narrow = slice(left, left + width), slice(left // 2, (left + width) // 2)
+    # Frames last: indexing all axes at once would return planes in a slow memory order.
+    return Planes(
+        planes.y[:, high, wide][frames],
+        planes.u[:, low, narrow][frames],
+        planes.v[:, low, narrow][frames],
+    )
+
+
+def _flip_vertically(crop: Crop) -> Crop:
+    """Turns a window upside down."""
+    damaged, clean = (
+        Planes(*(plane[:, ::-1] for plane in planes)) for planes in (crop.damaged, crop.clean)
+    )
+    return Crop(damaged, clean, crop.mse)

@@ -1,0 +1,152 @@
+"""Fills the cache: decodes clips, films stills, and damages both ahead of training."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vsvqe.training.codecs import (
+    Recipe,
+    avc,
+    hevc,
+    random_half_recipe,
+    random_recipe,
+    transcode,
+)
+from vsvqe.training.motion import still_to_clip
+from vsvqe.training.resample import halve
+from vsvqe.training.store import Bytes, Planes, ShardWriter, decode
+
+STILL_FRAMES = 9
+PASSER_SHARE = 0.3
+# Photographs stored nearly without loss; the others are shrunk to hide their compression.
+CLEAN_STILLS = ("cid22", "clic2025", "gb82")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One shard to be made.
+
+    Attributes:
+        name: Name of the shard.
+        kind: "train", "stills" or "valid".
+        files: The sources.
+        cache: Folder of the cache.
+        seed: Seed of all random choices.
+    """
+
+    name: str
+    kind: str
+    files: tuple[Path, ...]
+    cache: Path
+    seed: int
+
+
+def prepare(data: Path, cache: Path, seed: int, passes: int, processes: int) -> None:
+    """Makes all shards that are missing.
+
+    Args:
+        data: Folder with `train`, `valid` and `stills`.
+        cache: Folder for the shards.
+        seed: Seed of all random choices.
+        passes: How many times every source is used, with new damage (and for stills new motion).
+        processes: Worker processes.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    jobs = [job for job in plan(data, cache, seed, passes) if not _finished(job)]
+    log.info("%d shards to make", len(jobs))
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        for number, name in enumerate(pool.imap_unordered(run, jobs), 1):
+            log.info("%d/%d: %s", number, len(jobs), name)
+
+
+def plan(data: Path, cache: Path, seed: int, passes: int) -> list[Job]:
+    """Returns all jobs, in an order that mixes the kinds of sources early."""
+    clips = sorted((data / "train").glob("*.mp4"))
+    stills = sorted((data / "stills").iterdir())
+    jobs = []
+    valid = sorted((data / "valid").glob("*.mp4"))
+    for half in range(2):
+        jobs.append(Job(f"valid-{half}", "valid", tuple(valid[half::2]), cache, seed))
+    for turn in range(passes):
+        for part in range(14):
+            for kind, files in (("train", clips), ("stills", stills)):
+                name = f"{kind}-{turn}-{part:02d}"
+                own = zlib.crc32(f"{seed} {name}".encode())
+                jobs.append(Job(name, kind, tuple(files[part::14]), cache, own))
+    return jobs
+
+
+def run(job: Job) -> str:
+    """Makes one shard and returns its name."""
+    cv2.setNumThreads(1)
+    rng = np.random.default_rng(job.seed)
+    with ShardWriter(job.cache / job.name) as shard:
+        for number, file in enumerate(job.files):
+            if job.kind == "valid":
+                clean = decode(file)
+                shard.add(file.stem, "clean", clean)
+                _damage(shard, file.stem, "coded", clean, (hevc(37), avc(35)))
+                _add_half(shard, file.stem, clean, avc(28))
+            elif job.kind == "train":
+                clean = decode(file)
+                shard.add(file.stem, "clean", clean)
+                recipes = tuple(random_recipe(rng) for _ in range(2))
+                _damage(shard, file.stem, "coded", clean, recipes)
+                _add_half(shard, file.stem, clean, random_half_recipe(rng))
+            else:
+                passer = job.files[(number + 1) % len(job.files)]
+                clean = _film(file, passer if rng.random() < PASSER_SHARE else None, rng)
+                shard.add(file.stem, "clean", clean)
+                _damage(shard, file.stem, "coded", clean, (random_recipe(rng),))
+                _add_half(shard, file.stem, clean, random_half_recipe(rng))
+    return job.name
+
+
+def _finished(job: Job) -> bool:
+    """Tells whether the shard is there."""
+    return (job.cache / f"{job.name}.json").exists()
+
+
+def _damage(
+    shard: ShardWriter, source: str, kind: str, clean: Planes, recipes: tuple[Recipe, ...]
+) -> None:
+    """Adds coded versions of a clip."""
+    for recipe in recipes:
+        shard.add(source, kind, transcode(clean, recipe), str(recipe), clean)
+
+
+def _add_half(shard: ShardWriter, source: str, clean: Planes, recipe: Recipe) -> None:
+    """Adds the downscaled clip and a coded version of it."""
+    half = halve(clean)
+    shard.add(source, "half", half)
+    _damage(shard, source, "half-coded", half, (recipe,))
+
+
+def _film(file: Path, passer: Path | None, rng: np.random.Generator) -> Planes:
+    """Makes a clip from a photograph."""
+    still = _read(file)
+    shortest = min(still.shape[:2])
+    lowest = 0.6 if file.name.startswith(CLEAN_STILLS) else 0.5
+    highest = 1.0 if file.name.startswith(CLEAN_STILLS) else 0.75
+    # Half of the clean pictures keep every detail; none gets smaller than a useful clip.
+    draw = highest if rng.random() < 0.5 else rng.uniform(lowest, highest)
+    shrink = min(1.0, max(float(draw), 240 / shortest))
+    front = None if passer is None else _read(passer)
+    return still_to_clip(still, front, shrink, STILL_FRAMES, rng)
+
+
+def _read(file: Path) -> Bytes:
+    """Reads an RGB picture."""
+    picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError(f"{file}: not a picture")
+    return np.ascontiguousarray(picture[..., ::-1]).astype(np.uint8, copy=False)

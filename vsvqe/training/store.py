@@ -1,0 +1,192 @@
+"""Clips as raw 4:2:0 planes in memory-mapped shards.
+
+A shard is two files: `<name>.planes`, the bytes, and `<name>.json`, the index. The index appears
+last and at once, so a trainer may look for new shards while others are being written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, NamedTuple
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+
+
+class Planes(NamedTuple):
+    """An 8-bit 4:2:0 clip: `y` is `[T, H, W]`, `u` and `v` are `[T, H / 2, W / 2]`."""
+
+    y: Bytes
+    u: Bytes
+    v: Bytes
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One clip of a shard.
+
+    Attributes:
+        source: Name that all versions of the same pictures share.
+        kind: "clean", "coded" (of clean), "half" (downscaled) or "half-coded" (of half).
+        recipe: What damaged it, empty for the undamaged kinds.
+        offset: First byte.
+        frames: Number of frames.
+        height: Luma height.
+        width: Luma width.
+        mse: Luma error of every frame against the undamaged version, in units of [0, 1].
+    """
+
+    source: str
+    kind: str
+    recipe: str
+    offset: int
+    frames: int
+    height: int
+    width: int
+    mse: tuple[float, ...]
+
+
+class ShardWriter:
+    """Writes clips into a new shard; the index is written on leaving without an error."""
+
+    def __init__(self, path: Path) -> None:
+        """Starts the shard.
+
+        Args:
+            path: Path of the shard without a suffix.
+        """
+        self._path = path
+        self._entries: list[Entry] = []
+        self._file: BinaryIO = open(path.with_suffix(".planes"), "wb")  # noqa: SIM115
+
+    def __enter__(self) -> ShardWriter:
+        """Returns the writer."""
+        return self
+
+    def add(
+        self,
+        source: str,
+        kind: str,
+        planes: Planes,
+        recipe: str = "",
+        reference: Planes | None = None,
+    ) -> None:
+        """Appends a clip.
+
+        Args:
+            source: Name shared by all versions of the same pictures.
+            kind: What kind of version this is, see `Entry`.
+            planes: The pictures.
+            recipe: What damaged them.
+            reference: The undamaged version, to record the error of every frame.
+        """
+        frames, height, width = planes.y.shape
+        mse = () if reference is None else luma_mse(planes, reference)
+        offset = self._file.tell()
+        self._entries.append(Entry(source, kind, recipe, offset, frames, height, width, mse))
+        for frame in zip(*planes, strict=True):
+            for plane in frame:
+                self._file.write(np.ascontiguousarray(plane).tobytes())
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Closes the shard, and publishes it unless something went wrong."""
+        self._file.close()
+        if error is not None:
+            return
+        unfinished = self._path.with_suffix(".json.part")
+        unfinished.write_text(json.dumps([asdict(entry) for entry in self._entries]))
+        os.replace(unfinished, self._path.with_suffix(".json"))
+
+
+class Store:
+    """All shards of a folder."""
+
+    def __init__(self, folder: Path, pattern: str = "*") -> None:
+        """Opens the shards that are there.
+
+        Args:
+            folder: Folder of the cache.
+            pattern: Glob pattern for the shards' names.
+        """
+        self._folder = folder
+        self._pattern = pattern
+        self._maps: dict[str, Bytes] = {}
+        self.clips: list[tuple[str, Entry]] = []
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Opens shards that were finished since the last look."""
+        for index in sorted(self._folder.glob(self._pattern + ".json")):
+            if index.stem in self._maps:
+                continue
+            # As a plain array: slicing the subclass costs several times as much.
+            self._maps[index.stem] = np.asarray(
+                np.memmap(index.with_suffix(".planes"), np.uint8, "r")
+            )
+            for fields in json.loads(index.read_text()):
+                fields["mse"] = tuple(fields["mse"])
+                self.clips.append((index.stem, Entry(**fields)))
+
+    def planes(self, shard: str, entry: Entry) -> Planes:
+        """Returns the planes of a clip as views into the mapped file."""
+        luma = entry.height * entry.width
+        size = entry.frames * luma * 3 // 2
+        raw = self._maps[shard][entry.offset : entry.offset + size].reshape(entry.frames, -1)
+        chroma = (entry.frames, entry.height // 2, entry.width // 2)
+        return Planes(
+            raw[:, :luma].reshape(entry.frames, entry.height, entry.width),
+            raw[:, luma : luma * 5 // 4].reshape(chroma),
+            raw[:, luma * 5 // 4 :].reshape(chroma),
+        )
+
+
+def luma_mse(planes: Planes, reference: Planes) -> tuple[float, ...]:
+    """Returns the luma error of every frame, in units of the nominal range [0, 1]."""
+    errors = []
+    for damaged, clean in zip(planes.y, reference.y, strict=True):
+        difference = damaged.astype(np.float32) - clean.astype(np.float32)
+        errors.append(float(np.mean(np.square(difference))) / 219.0**2)
+    return tuple(errors)
+
+
+def decode(path: Path) -> Planes:
+    """Decodes a video file to 8-bit 4:2:0 planes.
+
+    Sides are cropped to multiples of four, so that the halved clip is 4:2:0 too.
+    """
+    with av.open(str(path)) as container:
+        whole = stack(container.decode(video=0))
+    high, wide = (size // 4 * 4 for size in whole.y.shape[1:])
+    return Planes(
+        whole.y[:, :high, :wide],
+        whole.u[:, : high // 2, : wide // 2],
+        whole.v[:, : high // 2, : wide // 2],
+    )
+
+
+def stack(frames: Iterable[av.VideoFrame]) -> Planes:
+    """Stacks decoded frames."""
+    pictures = [frame.to_ndarray(format="yuv420p") for frame in frames]
+    rows, width = pictures[0].shape
+    height = rows * 2 // 3
+    raw = np.stack(pictures).reshape(len(pictures), -1)
+    luma = height * width
+    chroma = (len(pictures), height // 2, width // 2)
+    return Planes(
+        raw[:, :luma].reshape(-1, height, width),
+        raw[:, luma : luma * 5 // 4].reshape(chroma),
+        raw[:, luma * 5 // 4 :].reshape(chroma),
+    )

@@ -1,0 +1,207 @@
+"""The trainings: which network, on which pairs, with which loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vsvqe.nets.damage import BEST_PSNR, WORST_PSNR, DamageNet
+from vsvqe.nets.planes import PlanesNet
+from vsvqe.training.losses import mixed_error, relative_error
+from vsvqe.training.pairs import Batch, Pair, Pairs, assemble, cut, find_pairs, luma
+from vsvqe.training.perceptual import Perceptual
+from vsvqe.training.store import Store
+
+VALIDATION_SIDE = {1: 256, 2: 160}
+PERCEPTUAL_WEIGHT = 0.04
+# Codes are normalised by the nominal range, PSNR is counted from the full one.
+FULL_RANGE_DECIBELS = 20.0 * float(np.log10(255.0 / 219.0))
+
+
+@dataclass
+class Restoration:
+    """Deblock (scale 1) or SuperRes (scale 2).
+
+    Attributes:
+        net: The network.
+        pairs: The training data.
+        valid: Clips never trained on.
+        count: Windows in a batch.
+        size: Side of the crops.
+        single_share: Share of the training on single frames, before neighbours join.
+    """
+
+    net: PlanesNet
+    pairs: Pairs
+    valid: Store
+    count: int
+    size: int
+    single_share: float
+
+    def batch(self, rng: np.random.Generator, progress: float) -> Batch:
+        """Draws a batch, with neighbours after the first part of the training."""
+        radius = 0 if progress < self.single_share else self.net.radius
+        return self.pairs.batch(rng, self.count, self.size, radius)
+
+    def loss(self, batch: Batch, progress: float) -> Tensor:
+        """Returns the error of the restored frames."""
+        y, uv = self.net.windows(batch.y, batch.uv)
+        y_error = batch.base_y + y - batch.target_y
+        uv_error = batch.base_uv + uv - batch.target_uv
+        if self.net.scale == 1:
+            return relative_error(y_error, uv_error, batch.mse)
+        return mixed_error(y_error, uv_error)
+
+    def validate(self, net: nn.Module) -> dict[str, float]:
+        """Returns the mean gain in PSNR-Y over the base, for every kind of damage."""
+        assert isinstance(net, PlanesNet)
+        gains: dict[str, list[float]] = {}
+        for pair in find_pairs(self.valid, net.scale):
+            batch = validation_batch(self.valid, pair, net)
+            with torch.no_grad():
+                y, _ = net.windows(batch.y, batch.uv)
+            before = (batch.base_y - batch.target_y).square().mean((1, 2, 3))
+            after = (batch.base_y + y - batch.target_y).square().mean((1, 2, 3))
+            gain = (10.0 * torch.log10(before / after)).mean()
+            gains.setdefault(damage_name(pair), []).append(gain.item())
+        return {name: float(np.mean(values)) for name, values in gains.items()}
+
+    def refresh(self) -> None:
+        """Takes in new shards."""
+        self.pairs.refresh()
+
+
+@dataclass
+class Detail(Restoration):
+    """SuperRes towards what looks alike rather than what is nearest on average.
+
+    Attributes:
+        perceptual: The perceptual distance.
+    """
+
+    perceptual: Perceptual = field(kw_only=True)
+
+    def loss(self, batch: Batch, progress: float) -> Tensor:
+        """Returns the absolute error plus the perceptual distance of the restored frames."""
+        residual_y, residual_uv = self.net.windows(batch.y, batch.uv)
+        y, uv = batch.base_y + residual_y, batch.base_uv + residual_uv
+        absolute = (y - batch.target_y).abs().mean() + (uv - batch.target_uv).abs().mean()
+        distance = self.perceptual(y, uv, batch.target_y, batch.target_uv)
+        total: Tensor = absolute + PERCEPTUAL_WEIGHT * distance
+        return total
+
+    def validate(self, net: nn.Module) -> dict[str, float]:
+        """Returns the gains in PSNR-Y, and the perceptual distances as `<damage>-lpips`."""
+        assert isinstance(net, PlanesNet)
+        distances: dict[str, list[float]] = {}
+        for pair in find_pairs(self.valid, net.scale):
+            batch = validation_batch(self.valid, pair, net)
+            with torch.no_grad():
+                y, uv = net.windows(batch.y, batch.uv)
+                distance = self.perceptual(
+                    batch.base_y + y, batch.base_uv + uv, batch.target_y, batch.target_uv
+                )
+            distances.setdefault(damage_name(pair) + "-lpips", []).append(distance.item())
+        means = {name: float(np.mean(values)) for name, values in distances.items()}
+        return super().validate(net) | means
+
+
+@dataclass
+class Damage:
+    """The estimate of the damage.
+
+    Attributes:
+        net: The network.
+        pairs: The training data of Deblock.
+        valid: Clips never trained on.
+        count: Crops in a batch.
+        size: Side of the crops.
+    """
+
+    net: DamageNet
+    pairs: Pairs
+    valid: Store
+    count: int = 24
+    size: int = 144
+
+    def batch(self, rng: np.random.Generator, progress: float) -> Batch:
+        """Draws a batch of single frames."""
+        return self.pairs.batch(rng, self.count, self.size, 0)
+
+    def loss(self, batch: Batch, progress: float) -> Tensor:
+        """Returns the mean absolute error in decibels."""
+        error = (batch.y - batch.target_y).square().mean((1, 2, 3))
+        psnr = (FULL_RANGE_DECIBELS - 10.0 * torch.log10(error + 1e-8)).clamp(WORST_PSNR, BEST_PSNR)
+        # Before the clipping of the output, which would stop the gradient of what is far off.
+        estimate: Tensor = self.net.estimate(batch.y)
+        beyond = (psnr >= BEST_PSNR) & (estimate > psnr)
+        return ((estimate - psnr).abs() * ~beyond).mean()
+
+    def validate(self, net: nn.Module) -> dict[str, float]:
+        """Returns, for every kind of damage, the mean estimate and its mean error."""
+        figures: dict[str, list[float]] = {}
+        for shard, entry in self.valid.clips:
+            if entry.kind not in ("clean", "coded"):
+                continue
+            codes = self.valid.planes(shard, entry).y[4::8, None]
+            with torch.no_grad():
+                estimate = net(luma(codes)).numpy()
+            name = entry.recipe.partition(" ")[0] or "clean"
+            figures.setdefault(name, []).append(float(estimate.mean()))
+            if entry.mse:
+                psnr = FULL_RANGE_DECIBELS - 10.0 * np.log10(np.array(entry.mse[4::8]))
+                figures.setdefault(name + "-off", []).append(float(np.abs(estimate - psnr).mean()))
+        return {name: float(np.mean(values)) for name, values in figures.items()}
+
+    def refresh(self) -> None:
+        """Takes in new shards."""
+        self.pairs.refresh()
+
+
+def validation_batch(store: Store, pair: Pair, net: PlanesNet) -> Batch:
+    """Returns the middle of three frames of a clip."""
+    side = VALIDATION_SIDE[net.scale]
+    height, width = (min(side, n) for n in (pair.damaged.height, pair.damaged.width))
+    top = (pair.damaged.height - height) // 4 * 2
+    left = (pair.damaged.width - width) // 4 * 2
+    frames = np.linspace(3, pair.clean.frames - 4, 3).astype(int)
+    crops = [
+        cut(store, pair, net.scale, frame, net.radius, top, left, height, width) for frame in frames
+    ]
+    return assemble(crops, net.scale)
+
+
+def damage_name(pair: Pair) -> str:
+    """Returns what was done to the damaged clip: the encoder, or the kind without one."""
+    return pair.damaged.recipe.partition(" ")[0] or pair.damaged.kind
+
+
+def deblock(pairs: Pairs, valid: Store, single_share: float = 0.2) -> Restoration:
+    """Returns the training of Deblock."""
+    return Restoration(PlanesNet(2, 1, 32, 4), pairs, valid, 8, 112, single_share)
+
+
+def superres(pairs: Pairs, valid: Store, single_share: float = 0.2) -> Restoration:
+    """Returns the training of SuperRes x2."""
+    return Restoration(PlanesNet(2, 2, 32, 4), pairs, valid, 16, 72, single_share)
+
+
+def detail(pairs: Pairs, valid: Store, weights: Path) -> Detail:
+    """Returns the fine-tuning of SuperRes x2 for detail.
+
+    Args:
+        pairs: The training data.
+        valid: Clips never trained on.
+        weights: SqueezeNet's features, see `Perceptual`.
+    """
+    net = PlanesNet(2, 2, 32, 4)
+    return Detail(net, pairs, valid, 8, 72, 0.0, perceptual=Perceptual(weights))
+
+
+def start_from(net: nn.Module, checkpoint: Path) -> None:
+    """Loads the averaged weights of another training."""
+    net.load_state_dict(torch.load(checkpoint, weights_only=True)["ema"])
