@@ -21,6 +21,7 @@ import logging
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -61,11 +62,14 @@ def train(options: argparse.Namespace) -> None:
         pause=options.pause,
     )
     options.out.mkdir(parents=True, exist_ok=True)
+    earlier = record(options.start.parent) if options.start is not None else None
     run = {"task": name, "command": command_line(options), "seed": options.seed}
-    (options.out / "run.json").write_text(json.dumps(run))
+    (options.out / "run.json").write_text(json.dumps(run | {"earlier": earlier}))
     if name == "damage":
-        pairs = Pairs(store, 1, clean_share=0.2)
-        Trainer(tasks.Damage(DamageNet(), pairs, valid), settings).run()
+        damage = tasks.Damage(DamageNet(), Pairs(store, 1, clean_share=0.25), valid)
+        if options.start is not None:
+            tasks.start_from(damage.net, options.start)
+        Trainer(damage, settings).run()
     else:
         task = restoration(options, store, valid)
         if options.start is not None:
@@ -92,20 +96,26 @@ def command_line(options: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
+def record(out: Path) -> dict[str, Any]:
+    """Returns what a card tells of a training, those it started from included."""
+    run = json.loads((out / "run.json").read_text())
+    state = torch.load(out / "checkpoint.pt", weights_only=True)
+    earlier = run.get("earlier") or {"command": "", "hours": 0.0, "steps": 0}
+    return {
+        "command": "; ".join(filter(None, (earlier["command"], run["command"]))),
+        "seed": run["seed"],
+        "hours": round(earlier["hours"] + state["elapsed"] / 3600.0, 2),
+        "steps": earlier["steps"] + state["step"],
+    }
+
+
 def write(options: argparse.Namespace) -> None:
     """Exports the averaged weights of a checkpoint."""
-    run = json.loads((options.out / "run.json").read_text())
-    state = torch.load(options.out / "checkpoint.pt", weights_only=True)
+    name = json.loads((options.out / "run.json").read_text())["task"]
     nets = {"damage": DamageNet, "deblock": PlanesNet}
-    net = nets[run["task"]]() if run["task"] in nets else PlanesNet(scale=2)
-    net.load_state_dict(state["ema"])
-    training = {
-        "command": run["command"],
-        "seed": run["seed"],
-        "hours": round(state["elapsed"] / 3600.0, 2),
-        "steps": state["step"],
-    }
-    export(net, options.models, options.name, DESCRIPTIONS[run["task"]], training)
+    net = nets[name]() if name in nets else PlanesNet(scale=2)
+    tasks.start_from(net, options.out / "checkpoint.pt")
+    export(net, options.models, options.name, DESCRIPTIONS[name], record(options.out))
 
 
 def arguments() -> argparse.Namespace:
@@ -127,9 +137,8 @@ def arguments() -> argparse.Namespace:
         command.add_argument("--seed", type=int, default=1)
         command.add_argument("--threads", type=int, default=1)
         command.add_argument("--pause", type=float, default=180.0, help="seconds per checkpoint")
-        if name != "damage":
-            needed = name == "detail"
-            command.add_argument("--start", type=Path, required=needed, help="begin with this")
+        needed = name == "detail"
+        command.add_argument("--start", type=Path, required=needed, help="begin with this")
         if name == "detail":
             command.add_argument("--weights", type=Path, required=True, help="SqueezeNet")
     command = commands.add_parser("export", help="write a model and its card")

@@ -1,13 +1,15 @@
-import dataclasses
+import json
 
 import numpy as np
 import pytest
 import vapoursynth as vs
 from support.clips import all_same, pictures, scene
+from support.models import windowed
 
 import vsvqe as vqe
 from vsvqe import cards
-from vsvqe.filters import superres
+
+NAME = "superres-x2-planes-v1"
 
 
 def test_scale_defaults_to_the_models_own(backend):
@@ -55,28 +57,41 @@ def test_bad_detail(detail):
         vqe.SuperRes(scene(), detail=detail, backend="cpu")
 
 
-def test_detail_mixes_two_models_linearly(monkeypatch):
-    # Deblock's file stands in for a sibling: same layout, other residuals... at the same scale.
-    card = next(card for card in cards.list_models("superres") if card.scale == 2)
-    sibling = dataclasses.replace(card, name="sibling", detail=None)
-    with_sibling = dataclasses.replace(card, name="base", detail="sibling")
-    both = {"base": with_sibling, "sibling": sibling}
-    monkeypatch.setattr(superres, "find", lambda name, task: both[str(name)])
-    clip = scene(format=vs.YUV420P16, length=3)
-    plain = pictures(vqe.SuperRes(clip, model="base", backend="cpu"))
-    for detail in (0.5, 1.0):
-        mixed = pictures(vqe.SuperRes(clip, model="base", detail=detail, backend="cpu"))
-        # Both are the same file here, so any mix of them is the plain result.
-        for a, b in zip(plain, mixed, strict=True):
-            assert max(np.abs(p.astype(int) - q).max() for p, q in zip(a, b, strict=True)) <= 1
+@pytest.fixture
+def sibling(models, tmp_path):
+    """Gives the shipped model a sibling with quite other residuals."""
+    folder = tmp_path / "sibling"
+    folder.mkdir()
+    path = windowed(folder, "superres", 2)
+    (models / "sibling.onnx").write_bytes(path.read_bytes())
+    own, other = models / f"{NAME}.json", folder / f"{NAME}.json"
+    card = json.loads(other.read_text()) | {"name": "sibling", "file": "sibling.onnx"}
+    (models / "sibling.json").write_text(json.dumps(card))
+    own.write_text(json.dumps(json.loads(own.read_text()) | {"detail": "sibling"}))
+    cards._cards.cache_clear()
 
 
-def test_a_flat_clip_keeps_its_colour_to_the_edge():
-    clip = vs.core.std.BlankClip(
-        format=vs.YUV420P8, width=64, height=48, length=2, color=[120, 90, 160]
+@pytest.mark.usefixtures("sibling")
+@pytest.mark.parametrize("detail", [0.25, 0.5, 0.9])
+def test_detail_mixes_two_models_linearly(detail):
+    clip = scene(format=vs.YUV420PS, length=3)
+    faithful, vivid, mixed = (
+        pictures(vqe.SuperRes(clip, detail=amount, backend="cpu")) for amount in (0, 1, detail)
     )
-    base = clip.resize.Bicubic(128, 96)
-    for planes, flat in zip(
-        pictures(vqe.SuperRes(clip, backend="cpu")), pictures(base), strict=True
-    ):
-        assert [plane.shape for plane in planes] == [plane.shape for plane in flat]
+    for a, b, got in zip(faithful, vivid, mixed, strict=True):
+        for x, y, z in zip(a, b, got, strict=True):
+            np.testing.assert_allclose(z, x * (1 - detail) + y * detail, atol=1e-5)
+            assert np.abs(x - y).max() > 1e-3
+
+
+@pytest.mark.usefixtures("sibling")
+def test_full_detail_is_the_sibling():
+    clip = scene(length=3)
+    vivid = vqe.SuperRes(clip, detail=1, backend="cpu")
+    assert all_same(vivid, vqe.SuperRes(clip, model="sibling", backend="cpu"))
+
+
+@pytest.mark.usefixtures("sibling")
+def test_a_sibling_has_no_sibling_of_its_own():
+    with pytest.raises(vs.Error, match=rf"^SuperRes: detail=0.5: .*these have one: {NAME}"):
+        vqe.SuperRes(scene(), detail=0.5, model="sibling", backend="cpu")

@@ -51,7 +51,7 @@ def Deblock(
             other formats it sees a 4:2:0 version, and their own chroma gets its residual.
         strength: 0 gives the clip back untouched, 1 is the model's own opinion, values between
             mix linearly. ``"auto"`` estimates how damaged each picture is and goes from 1 (an
-            estimated PSNR of 42 dB and less against the uncompressed source) to 0 (46 dB and
+            estimated PSNR of 44.5 dB and less against the uncompressed source) to 0 (48 dB and
             more), so that clean video is left alone; only for the shipped models.
         model: Name of a shipped model (``vqe.list_models("deblock")``), or path of an ``.onnx``
             image model (N x C x H x W, RGB or luma, float32 or float16). One that enlarges is

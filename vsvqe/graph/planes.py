@@ -154,7 +154,7 @@ def added(
     """Adds residuals to a picture: one rounding, one clamp, all native.
 
     Args:
-        base: The picture, in ``format`` or in a 16-bit version of it.
+        base: The picture, in ``format`` or as ``enlarged`` gives it.
         residuals: Float32 clips from ``residual_like``, each with its weight.
         format: Of the result.
         facts: Colour facts of the clip.
@@ -168,9 +168,7 @@ def added(
         terms = [f"x {depth!r} *" if depth != 1.0 else "x"]
         if chroma and depth != 1.0 and facts.full_range:
             # Of full range, the middle (128 of 255) does not scale like the range.
-            middle = (1 << (format.bits_per_sample - 1)) - depth * (
-                1 << (base.format.bits_per_sample - 1)
-            )
+            middle = _middle(format) - depth * _middle(base.format)
             terms.append(f"{middle!r} +")
         if plane in planes:
             for name, (_, weight) in zip("yzabc", residuals, strict=False):
@@ -178,6 +176,11 @@ def added(
         expressions.append(" ".join(terms) if len(terms) > 1 or depth != 1.0 else "")
     clips = [base, *(clip for clip, _ in residuals)]
     return vs.core.std.Expr(clips, expressions, format=format.id)
+
+
+def _middle(format: vs.VideoFormat) -> int:
+    """Returns the code of chroma that is no colour."""
+    return 0 if format.sample_type == vs.FLOAT else 1 << (format.bits_per_sample - 1)
 
 
 def _depth_ratio(base: vs.VideoFormat, format: vs.VideoFormat, full_range: bool) -> float:
@@ -191,6 +194,8 @@ def enlarged(
 ) -> vs.VideoNode:
     """Resizes a clip, at 16 bits if it has fewer, so that the result is rounded only once.
 
+    Full range has no room for overshoot at black and white, so there it becomes float.
+
     Args:
         clip: Any format.
         scale: Size factor.
@@ -199,7 +204,10 @@ def enlarged(
     """
     format = clip.format
     if format.sample_type == vs.INTEGER:
-        format = like(format, bits_per_sample=16)
+        if facts.full_range:
+            format = like(format, sample_type=vs.FLOAT, bits_per_sample=32)
+        else:
+            format = like(format, bits_per_sample=16)
     return resized(
         clip, clip.width * scale, clip.height * scale, facts, format=format, kernel=kernel
     )

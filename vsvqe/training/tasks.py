@@ -126,7 +126,7 @@ class Damage:
     pairs: Pairs
     valid: Store
     count: int = 24
-    size: int = 144
+    size: int = 160
 
     def batch(self, rng: np.random.Generator, progress: float) -> Batch:
         """Draws a batch of single frames."""
