@@ -80,7 +80,8 @@ def markdown(scores: Sequence[Score], command: str, every: int) -> str:
         "was before, on the luma of its 8-bit frames. PSNR and SSIM (11x11 Gaussian) are means "
         "over all frames, LPIPS (AlexNet, BT.709 RGB) and tOF (Farneback) over "
         f"{often}. Higher is better for PSNR and SSIM, lower for LPIPS and tOF; in brackets the "
-        "difference to the first row. No model was trained on these clips.",
+        "difference to the first row. A clip that comes through unchanged has no PSNR and is left "
+        "out of its mean. No model was trained on these clips.",
         "",
         "Filters of others with settings were run at several, and for each clip the setting with "
         "the highest PSNR counts, chosen with the original at hand.",
@@ -255,7 +256,9 @@ def _is_ours(table: Table, method: str) -> bool:
 
 
 def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values))
+    """Returns the mean of the finite values: a clip that is unchanged has no PSNR."""
+    finite = [value for value in values if math.isfinite(value)]
+    return float(np.mean(finite)) if finite else math.inf
 
 
 def _write(path: Path, text: str) -> None:
