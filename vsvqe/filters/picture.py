@@ -77,7 +77,7 @@ def picture(
             with workspace.borrowed() as (array, result):
                 fill(array[0], frame)
                 runner.run([array], [result])
-                if not np.isfinite(result).all():
+                if not planes.is_finite(result):
                     raise ValueError(
                         f"{model.path.name} answered with NaN or infinity; if it runs in half "
                         "precision, pass fp16=False or use a float32 version of the file"
@@ -89,7 +89,8 @@ def picture(
     def fill(array: NDArray[np.float32], frame: vs.VideoFrame) -> None:
         for channel, target in enumerate(array):
             samples = np.asarray(frame[channel])
-            planes.check_finite(samples, channel)
+            if clip.format.sample_type == vs.FLOAT:
+                planes.check_finite(samples, channel)
             # Colours that RGB can't hold would come out as specks.
             np.clip(samples, 0.0, 1.0, out=target[: seen.height, : seen.width])
         array[..., seen.width :] = array[..., seen.width - 1 : seen.width]

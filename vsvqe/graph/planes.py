@@ -100,12 +100,19 @@ def check_finite(samples: NDArray[np.float32], plane: int) -> None:
     Raises:
         ValueError: It does: a network would spread it over its whole receptive field.
     """
-    # The sum is quicker than looking at every sample, and finite if they are, but for overflow.
-    if not np.isfinite(samples.sum(dtype=np.float32)) and not np.isfinite(samples).all():
+    if not is_finite(samples):
         raise ValueError(
             f"plane {plane} of the clip holds NaN or infinity; repair the source, for example "
             "with clip.std.Limiter() or akarin.Expr"
         )
+
+
+def is_finite(samples: NDArray[np.float32]) -> bool:
+    """Whether an array holds neither NaN nor infinity."""
+    # The sum is quicker than looking at every sample, and finite if they are, but for overflow.
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = samples.sum(dtype=np.float32)
+    return bool(np.isfinite(total) or np.isfinite(samples).all())
 
 
 def code_ranges(format: vs.VideoFormat, full_range: bool) -> tuple[float, float]:
