@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..cards import ModelFile
 from ..graph import chunks, colour, planes
-from ..graph.clips import ClipFacts
+from ..graph.clips import ClipFacts, own_node
 from ..inference.probe import probe
 from ..inference.session import Session, SessionRequest, open_session
 from ..inference.tiles import Geometry, Size, TiledRunner
@@ -97,8 +97,7 @@ def picture(
         array[..., seen.height :, :] = array[..., seen.height - 1 : seen.height, :]
 
     enhanced = chunks.in_chunks(
-        # A node of our own: `in_chunks` sets its cache.
-        seen.std.RemoveFrameProps(["_VQENone"]),
+        own_node(seen),  # `in_chunks` sets its cache
         plan,
         process,
         name=name,

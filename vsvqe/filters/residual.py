@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..cards import Card
 from ..graph import chunks, planes, scenes
-from ..graph.clips import ClipFacts
+from ..graph.clips import ClipFacts, own_node
 from ..inference.session import Session, SessionRequest, open_session
 from ..inference.tiles import Geometry, Size, TiledRunner
 from ..inference.workspace import Workspace
@@ -120,7 +120,7 @@ def prepared(
     # `in_chunks` sets the cache of its input; where that is not `held`, hold frames here as well:
     # the model asks for them first and the picture that the residual is added to asks again.
     if seen is held:
-        seen = held.std.RemoveFrameProps(["_VQENone"])
+        seen = own_node(held)
     held.std.SetVideoCache(mode=1, fixedsize=1, maxsize=24)
     return held, seen
 

@@ -132,6 +132,11 @@ def bare(clip: vs.VideoNode) -> vs.VideoNode:
     )
 
 
+def own_node(clip: vs.VideoNode) -> vs.VideoNode:
+    """Returns the same frames from a node of our own, whose cache may be set."""
+    return clip.std.RemoveFrameProps(["_VQENone"])
+
+
 def padded_to_even(clip: vs.VideoNode) -> vs.VideoNode:
     """Repeats the last column and row of a clip of odd width or height."""
     if clip.width % 2:
