@@ -101,7 +101,7 @@ class Scorer:
         if "setting" in kept:
             candidates = ((words, clip) for words, clip in candidates if words == kept["setting"])
         try:
-            setting, planes, clip = _best(candidates, original)
+            setting, planes, clip = best(candidates, original.luma)
         except ValueError as error:
             raise ValueError(f"{method.name} on {recipe.name}: {error}") from error
         sample = Sample(original, planes, clip, recipe.scale, self._lpips)
@@ -135,17 +135,25 @@ class Scorer:
         return self._original[1]
 
 
-def _best(
-    candidates: Iterable[tuple[str, vs.VideoNode]], original: Original
+def best(
+    candidates: Iterable[tuple[str, vs.VideoNode]], luma: pictures.Bytes
 ) -> tuple[str, pictures.Planes, vs.VideoNode]:
-    """Returns the candidate of the highest PSNR: its setting, its frames and itself."""
+    """Returns the candidate of the highest PSNR: its setting, its frames and itself.
+
+    Args:
+        candidates: Settings in words, with 8-bit 4:2:0 clips.
+        luma: Of the original, frames x height x width.
+
+    Raises:
+        ValueError: A candidate has not the size and length of the original.
+    """
     setting, result, highest = "", None, -np.inf
     for words, clip in candidates:
         planes = pictures.read(clip)
-        if planes.y.shape != original.luma.shape:
-            shapes = [f"{w}x{h}, {n} frames" for n, h, w in (planes.y.shape, original.luma.shape)]
+        if planes.y.shape != luma.shape:
+            shapes = [f"{w}x{h}, {n} frames" for n, h, w in (planes.y.shape, luma.shape)]
             raise ValueError(f"the result is {shapes[0]}, the original {shapes[1]}")
-        quality = psnr(original.luma, planes.y).mean()
+        quality = psnr(luma, planes.y).mean()
         if quality > highest:
             setting, result, highest = words, (planes, clip), quality
     assert result is not None
