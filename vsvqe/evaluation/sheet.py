@@ -154,7 +154,7 @@ def _check(original: vs.VideoNode, crops: Sequence[Crop], frame: int, consecutiv
 
 def _picture(clip: vs.VideoNode, original: vs.VideoNode) -> pictures.Bytes:
     """Returns one frame as RGB at the original's size, small pixels repeated."""
-    rgb = pictures.rgb(clip)[0]
+    rgb: pictures.Bytes = pictures.rgb(clip)[0]
     if rgb.shape[:2] == (original.height, original.width):
         return rgb
     size = (original.width, original.height)
