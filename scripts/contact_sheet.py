@@ -23,9 +23,8 @@ import vapoursynth as vs
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from vsvqe.evaluation import pictures, recipes
-from vsvqe.evaluation.methods import Method, methods, select
+from vsvqe.evaluation.methods import Method, best, methods, select
 from vsvqe.evaluation.recipes import RECIPES, Recipe
-from vsvqe.evaluation.scores import best
 from vsvqe.evaluation.sheet import Column, Crop, draw, interesting, parse_crop
 
 log = logging.getLogger("contact_sheet")
@@ -35,12 +34,22 @@ def columns(path: Path, recipe: Recipe, options: argparse.Namespace) -> list[Col
     """Returns the input, the result of every method at its best setting, and the original."""
     clean = recipes.clean(path, recipe.scale)
     damaged = recipes.damaged(path, recipe, options.work)
-    if options.methods:
-        wanted = select(recipe, options.backend, options.methods)
-    else:
-        wanted = methods(recipe, options.backend)
-    results = [result(method, damaged, clean) for method in wanted if method.name != "input"]
+    shown = [method for method in compared(recipe, options) if method.name != "input"]
+    results = [result(method, damaged, clean) for method in shown]
     return [Column(f"input, {recipe.name}", damaged), *results, Column("original", clean)]
+
+
+def compared(recipe: Recipe, options: argparse.Namespace) -> list[Method]:
+    """Returns what is compared on a recipe: all there is, or what is asked for."""
+    if options.methods:
+        return select(recipe, options.backend, options.methods)
+    return methods(recipe, options.backend)
+
+
+def clips(options: argparse.Namespace) -> list[Path]:
+    """Returns the clean clips that are asked for."""
+    found = sorted((options.data / "valid").glob("*.mp4"))
+    return [clip for clip in found if not options.clips or clip.stem in options.clips]
 
 
 def result(method: Method, damaged: vs.VideoNode, clean: vs.VideoNode) -> Column:
@@ -82,17 +91,22 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--work", type=Path, default=Path("build/evaluation"))
     parser.add_argument("--out", type=Path, required=True, help="folder for the sheets")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not clips(options):
+        parser.error(f"no such clips in {options.data / 'valid'}")
+    try:
+        for name in options.recipes:
+            compared(RECIPES[name], options)
+    except ValueError as error:
+        parser.error(str(error))
+    return options
 
 
 def main() -> None:
     """Draws all sheets."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     options = arguments()
-    clips = sorted((options.data / "valid").glob("*.mp4"))
-    if options.clips:
-        clips = [clip for clip in clips if clip.stem in options.clips]
-    for path in clips:
+    for path in clips(options):
         for name in options.recipes:
             log.info("%s", sheet(path, RECIPES[name], options))
 

@@ -90,9 +90,7 @@ def speeds(options: argparse.Namespace, scores: Sequence[Score]) -> list[Speed]:
 def clips(options: argparse.Namespace) -> list[Path]:
     """Returns the clean clips that are asked for."""
     found = sorted((options.data / "valid").glob("*.mp4"))
-    if not options.clips:
-        return found
-    return [clip for clip in found if clip.stem in options.clips]
+    return [clip for clip in found if not options.clips or clip.stem in options.clips]
 
 
 def compared(recipe: Recipe, options: argparse.Namespace) -> list[Method]:
@@ -136,7 +134,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("docs/evaluation.md"))
     parser.add_argument("--readme", type=Path, help="file whose figures section is filled")
     parser.add_argument("--update-cards", action="store_true", help="write gains into the cards")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not clips(options):
+        parser.error(f"no such clips in {options.data / 'valid'}")
+    try:
+        for name in options.recipes:
+            compared(RECIPES[name], options)
+    except ValueError as error:
+        parser.error(str(error))
+    return options
 
 
 def main() -> None:

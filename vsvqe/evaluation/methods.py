@@ -4,7 +4,7 @@ import ast
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,8 +15,9 @@ import vapoursynth as vs
 import vsvqe
 
 from ..cards import Card, list_models
+from ..metrics.psnr import psnr
 from . import chains
-from .pictures import Planes, as_clip, read
+from .pictures import Bytes, Planes, as_clip, read
 from .recipes import RECIPES, Recipe
 
 type Candidates = Iterator[tuple[str, vs.VideoNode]]
@@ -70,7 +71,8 @@ def select(recipe: Recipe, backend: str, wanted: Sequence[str]) -> list[Method]:
             if word in own or word not in known
         ]
     except ValueError as error:
-        raise ValueError(f"{error}; or take one of: {', '.join(sorted(known))}") from error
+        names = ", ".join(repr(name) for name in sorted(known))
+        raise ValueError(f"{error}; or take one of {names}") from error
 
 
 def chain(text: str, backend: str) -> Method:
@@ -95,6 +97,31 @@ def chain(text: str, backend: str) -> Method:
     models = _version(list_models(), backend) if ours else ""
     version = " ".join([models, *(step.version for step in steps)])
     return Method(text, version, run, ours)
+
+
+def best(
+    candidates: Iterable[tuple[str, vs.VideoNode]], luma: Bytes
+) -> tuple[str, Planes, vs.VideoNode]:
+    """Returns the candidate of the highest PSNR: its setting, its frames and itself.
+
+    Args:
+        candidates: Settings in words, with 8-bit 4:2:0 clips.
+        luma: Of the original, frames x height x width.
+
+    Raises:
+        ValueError: A candidate has not the size and length of the original.
+    """
+    setting, result, highest = "", None, -np.inf
+    for words, clip in candidates:
+        planes = read(clip)
+        if planes.y.shape != luma.shape:
+            shapes = [f"{w}x{h}, {n} frames" for n, h, w in (planes.y.shape, luma.shape)]
+            raise ValueError(f"the result is {shapes[0]}, the original {shapes[1]}")
+        quality = psnr(luma, planes.y).mean()
+        if quality > highest:
+            setting, result, highest = words, (planes, clip), quality
+    assert result is not None
+    return setting, *result
 
 
 def _resizers(scale: int) -> list[Method]:

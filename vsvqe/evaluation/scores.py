@@ -4,20 +4,16 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import vapoursynth as vs
-
 from ..metrics.lpips import Lpips
-from ..metrics.psnr import psnr
-from . import pictures, recipes
+from . import recipes
 from .encode import bit_rate
 from .measures import MEASURES, Measure, Original, Sample
-from .methods import Method
+from .methods import Method, best
 from .recipes import Recipe
 
 logger = logging.getLogger(__name__)
@@ -133,31 +129,6 @@ class Scorer:
         if self._original is None or self._original[0] != (path, scale):
             self._original = ((path, scale), Original(recipes.clean(path, scale), self._every))
         return self._original[1]
-
-
-def best(
-    candidates: Iterable[tuple[str, vs.VideoNode]], luma: pictures.Bytes
-) -> tuple[str, pictures.Planes, vs.VideoNode]:
-    """Returns the candidate of the highest PSNR: its setting, its frames and itself.
-
-    Args:
-        candidates: Settings in words, with 8-bit 4:2:0 clips.
-        luma: Of the original, frames x height x width.
-
-    Raises:
-        ValueError: A candidate has not the size and length of the original.
-    """
-    setting, result, highest = "", None, -np.inf
-    for words, clip in candidates:
-        planes = pictures.read(clip)
-        if planes.y.shape != luma.shape:
-            shapes = [f"{w}x{h}, {n} frames" for n, h, w in (planes.y.shape, luma.shape)]
-            raise ValueError(f"the result is {shapes[0]}, the original {shapes[1]}")
-        quality = psnr(luma, planes.y).mean()
-        if quality > highest:
-            setting, result, highest = words, (planes, clip), quality
-    assert result is not None
-    return setting, *result
 
 
 def _told(measure: Measure, figure: float) -> str:
