@@ -32,7 +32,7 @@ from vsvqe.evaluation import report
 from vsvqe.evaluation.methods import Method, methods, select
 from vsvqe.evaluation.recipes import RECIPES, Recipe
 from vsvqe.evaluation.scores import Score, Scorer
-from vsvqe.evaluation.speed import Speed, Stopwatch
+from vsvqe.evaluation.speed import Speed, measure
 from vsvqe.inference import session
 from vsvqe.metrics.lpips import Lpips
 
@@ -77,13 +77,16 @@ def evaluate(options: argparse.Namespace) -> list[Score]:
 
 
 def speeds(options: argparse.Namespace, scores: Sequence[Score]) -> list[Speed]:
-    """Measures the speed of every method on every recipe that damages anything."""
-    clip, stopwatch = clips(options)[0], Stopwatch(options.work)
+    """Measures the speed of every method, on the recipe of each scale that has the most."""
+    clip = clips(options)[0]
+    chosen = [RECIPES[name] for name in options.recipes]
+    damaging = [recipe for recipe in chosen if recipe.encoder or recipe.scale > 1]
     found = []
-    for recipe in (RECIPES[name] for name in options.recipes):
-        if recipe.encoder is not None or recipe.scale > 1:
-            found += stopwatch.speeds(clip, recipe, compared(recipe, options), scores)
-            log.info("speed on %s, %s", clip.stem, recipe.name)
+    for scale in sorted({recipe.scale for recipe in damaging}):
+        own = {r.name: compared(r, options) for r in damaging if r.scale == scale}
+        name = max(own, key=lambda name: len(own[name]))
+        found += measure(clip, RECIPES[name], own[name], scores, options.work)
+        log.info("speed on %s, %s", clip.stem, name)
     return found
 
 

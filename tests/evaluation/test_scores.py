@@ -16,7 +16,7 @@ from vsvqe.evaluation.methods import Method, methods
 from vsvqe.evaluation.plots import write_plots
 from vsvqe.evaluation.recipes import RECIPES, damaged, source
 from vsvqe.evaluation.scores import Score, Scorer
-from vsvqe.evaluation.speed import Stopwatch
+from vsvqe.evaluation.speed import measure
 
 HEVC = RECIPES["hevc37"]
 
@@ -100,13 +100,12 @@ def test_plots_from_scores_and_speeds(scorer: Scorer, large_file: Path, tmp_path
     names = ("hevc32", "hevc42", "x2avc")
     scores: list[Score] = []
     speeds = []
-    stopwatch = Stopwatch(tmp_path)
     for recipe in (RECIPES[name] for name in names):
         compared = methods(recipe, "cpu")[:1]
         if recipe.scale == 1:
             compared.append(_blurs([]))
         scores += [scorer.score(large_file, recipe, method) for method in compared]
-        speeds += stopwatch.speeds(large_file, recipe, compared, scores)
+        speeds += measure(large_file, recipe, compared, scores, tmp_path)
     written = write_plots(scores, speeds, tmp_path / "plots")
     assert [path.name for path in written] == [
         "rate_quality_x1.png",
@@ -135,5 +134,5 @@ def test_speed_is_that_of_the_filter(large_file: Path, tmp_path: Path) -> None:
         recipe="hevc37", clip="large", method="slow", card=None, setting="", engine="", kbps=1.0,
         psnr_y=1.0, ssim_y=1.0, ms_ssim_y=1.0, lpips=1.0, tof=1.0, flicker=1.0, blockiness=1.0,
     )  # fmt: skip
-    (speed,) = Stopwatch(tmp_path).speeds(large_file, HEVC, [method], [score])
+    (speed,) = measure(large_file, HEVC, [method], [score], tmp_path)
     assert 0 < speed.fps < 20.5

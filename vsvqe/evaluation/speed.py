@@ -26,51 +26,35 @@ class Speed:
     """Frames per second, of the clip as it lies in memory: the median of some turns over it."""
 
 
-class Stopwatch:
-    """Measures methods, each once for every size of a clip."""
+def measure(
+    path: Path, recipe: Recipe, methods: Sequence[Method], scores: Sequence[Score], work: Path
+) -> list[Speed]:
+    """Returns the speed of every method.
 
-    def __init__(self, work: Path) -> None:
-        """Starts without any measurement.
+    The methods take turns, so that whatever else the machine does slows all of them; the first
+    turn, in which models are compiled, does not count.
 
-        Args:
-            work: Folder of the encoded clips.
-        """
-        self._work = work
-        self._known: dict[tuple[str, str, str, int], float] = {}
-
-    def speeds(
-        self, path: Path, recipe: Recipe, methods: Sequence[Method], scores: Sequence[Score]
-    ) -> list[Speed]:
-        """Returns the speed of every method.
-
-        The methods take turns, so that whatever else the machine does slows all of them; the
-        first turn, in which models are compiled, does not count.
-
-        Args:
-            path: The clean clip.
-            recipe: What is done to it.
-            methods: What repairs it.
-            scores: These methods' scores on the clip, for the settings that count.
-        """
-        clip = _in_memory(recipes.damaged(path, recipe, self._work))
-        settings = {
-            score.method: score.setting
-            for score in scores
-            if (score.recipe, score.clip) == (recipe.name, path.stem)
-        }
-        keys = {
-            method.name: (method.name, method.version, settings[method.name], clip.width)
-            for method in methods
-        }
-        new = [method for method in methods if keys[method.name] not in self._known]
-        turns = [
-            {method.name: _seconds(method, settings[method.name], clip) for method in new}
-            for _ in range(1 + _TURNS)
-        ]
-        for method in new:
-            median = statistics.median(turn[method.name] for turn in turns[1:])
-            self._known[keys[method.name]] = clip.num_frames / median
-        return [Speed(recipe.name, name, self._known[key]) for name, key in keys.items()]
+    Args:
+        path: The clean clip.
+        recipe: What is done to it.
+        methods: What repairs it.
+        scores: These methods' scores on the clip, for the settings that count.
+        work: Folder of the encoded clips.
+    """
+    clip = _in_memory(recipes.damaged(path, recipe, work))
+    settings = {
+        score.method: score.setting
+        for score in scores
+        if (score.recipe, score.clip) == (recipe.name, path.stem)
+    }
+    turns = [
+        {method.name: _seconds(method, settings[method.name], clip) for method in methods}
+        for _ in range(1 + _TURNS)
+    ]
+    return [
+        Speed(recipe.name, name, clip.num_frames / statistics.median(t[name] for t in turns[1:]))
+        for name in turns[0]
+    ]
 
 
 def _in_memory(clip: vs.VideoNode) -> vs.VideoNode:
