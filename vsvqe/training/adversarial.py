@@ -22,8 +22,8 @@ def vanilla_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     Example:
         >>> import torch
         >>> from vsvqe.training.adversarial import vanilla_discriminator
-        >>> vanilla_discriminator(torch.tensor([50.0]), torch.tensor([-50.0]))
-        tensor(0.)
+        >>> vanilla_discriminator(torch.zeros(1), torch.zeros(1))
+        tensor(1.3863)
     """
     return softplus(-real).mean() + softplus(fake).mean()
 
