@@ -40,7 +40,7 @@ def displacement(reference: NDArray[np.number], picture: NDArray[np.number]) -> 
 
     Example:
         >>> import numpy as np
-        >>> from vsvqe.training.alignment import displacement
+        >>> from vsvqe.training.registration import displacement
         >>> wave = np.sin(np.add.outer(np.arange(64) / 3, np.arange(65) / 5))
         >>> right, down = displacement(wave[:, 1:], wave[:, :-1])
         >>> abs(right + down * 5 / 3 - 1) < 0.05

@@ -6,7 +6,7 @@ import pytest
 from scipy.ndimage import fourier_shift, gaussian_filter
 
 from vsvqe.training import degrade
-from vsvqe.training.alignment import displacement, offsets, still_tiles
+from vsvqe.training.registration import displacement, offsets, still_tiles
 from vsvqe.training.codecs import Recipe, avc, hevc, transcode
 from vsvqe.training.degrade import STAGES, Stage, Walk
 from vsvqe.training.motion import to_planes
