@@ -17,11 +17,11 @@ from vsvqe.training.trainer import Batches, Settings, Trainer
 WINDOW = Window((-1, 0, 1, 2), aligned=True)
 
 
-def task(cache: Path, scale: int = 1) -> Restoration:
+def task(cache: Path, scale: int = 1, valid: str = "valid-*") -> Restoration:
     torch.manual_seed(0)
-    store, valid = Store(cache, "[st]*"), Store(cache, "valid-*")
+    store = Store(cache, "[st]*")
     net = PlanesNet(WINDOW, scale, channels=8, blocks=1)
-    return Restoration(net, Pairs(store, scale), valid, count=4, size=32)
+    return Restoration(net, Pairs(store, scale), Store(cache, valid), count=4, size=32)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -86,7 +86,8 @@ def test_batches_differ_from_step_to_step(cache):
 @pytest.mark.parametrize(("scale", "steps"), [(1, 1200), (2, 250)])
 def test_it_learns(scale, steps, cache, tmp_path):
     settings = Settings(tmp_path, steps=steps, rate=2e-3)
-    restoration = task(cache, scale)
+    # Two scenes are too few to learn what holds for a third.
+    restoration = task(cache, scale, valid="train-*")
     Trainer(restoration, settings).run()
     net = PlanesNet(WINDOW, scale, channels=8, blocks=1)
     net.load_state_dict(weights(tmp_path))
