@@ -338,8 +338,8 @@ def main() -> None:
         f"Written by `{command.strip()}` on {machine()}.",
         f"Medians of {arguments.repeats} runs that took turns; ratios are medians of the ratios of "
         "each turn. The plugins are `core.ort.Model` and `core.ov.Model` of vs-mlrt, at the same "
-        "precision as the filter. A bare session of an own model computes residuals only: the filter "
-        "also reads, aligns and scales the frames, and adds.",
+        "precision as the filter. A bare session of an own model computes residuals only: the "
+        "filter also reads, aligns and scales the frames, and adds.",
         "",
         *speed,
     ]

@@ -84,7 +84,7 @@ def test_batches_differ_from_step_to_step(cache):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("scale", "better"), [(1, 0.99), (2, 0.8)])
+@pytest.mark.parametrize(("scale", "better"), [(1, 0.99), (2, 0.93)])
 def test_it_learns(scale, better, cache, tmp_path):
     restoration = task(cache, scale)
     held_out = Batches(restoration, seed=2, steps=20)
