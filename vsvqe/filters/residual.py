@@ -50,7 +50,7 @@ def residual(
     if card.aligned:
         # One window for each frame of the chunk.
         count, channels, spare = length, len(card.offsets), 0
-        seen = flow.annotated(seen, facts)
+        seen = flow.annotated(seen, facts, back=min(card.offsets) < 0)
     else:
         # All frames at once: a model gives all but `radius` of each side, and what a larger
         # overlap gives beyond the chunk is cut off again.

@@ -1,6 +1,7 @@
 """Flow between consecutive frames: once per pair, kept by the core's cache, carried as a prop."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -13,12 +14,13 @@ _FLOW = "_VQEFlow"
 _NUMBER = "_VQENumber"
 
 
-def annotated(clip: vs.VideoNode, facts: ClipFacts) -> vs.VideoNode:
+def annotated(clip: vs.VideoNode, facts: ClipFacts, *, back: bool) -> vs.VideoNode:
     """Gives every frame a prop with the flow from it to the next frame and back.
 
     Args:
         clip: From ``planes.for_model``.
         facts: Its colour facts.
+        back: Whether the flow back is wanted; it is zero otherwise.
     """
     # The models were trained with the flow of 8-bit codes of limited range.
     luma = bare(clip.std.ShufflePlanes(0, vs.GRAY)).resize.Point(
@@ -29,7 +31,7 @@ def annotated(clip: vs.VideoNode, facts: ClipFacts) -> vs.VideoNode:
     # A node of its own for every frame: the core runs one callback of a node at a time.
     flows = vs.core.std.FrameEval(
         carrier,
-        lambda n: carrier.std.ModifyFrame([luma, following], _measured),
+        lambda n: carrier.std.ModifyFrame([luma, following], partial(_measured, back)),
         clip_src=[luma, following],
     )
     return clip.std.ClipToProp(flows, prop=_FLOW)
@@ -60,13 +62,13 @@ def steps(frames: Sequence[vs.VideoFrame]) -> list[Step | None]:
     return result
 
 
-def _measured(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
+def _measured(back: bool, n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
     """Returns the flow onward above the flow back, as the codes of a grey frame."""
     first, second = (np.ascontiguousarray(frame[0]) for frame in f)
     height, width = first.shape
     result = vs.core.create_video_frame(vs.core.get_video_format(vs.GRAY16), width, height)
     codes = np.asarray(result[0]).view(np.int16)
     codes[: height // 2] = flow(first, second).reshape(height // 2, width)
-    codes[height // 2 :] = flow(second, first).reshape(height // 2, width)
+    codes[height // 2 :] = flow(second, first).reshape(height // 2, width) if back else 0
     result.props[_NUMBER] = n
     return result
