@@ -22,6 +22,8 @@ from vsvqe.training.schedules import plateau_end, warmup_stable_decay
 
 EMA_DECAY = 0.999
 GRADIENT_NORM = 1.0
+# Share of the steps before the last ones, whose small updates deserve float32.
+LOW_PRECISION = 0.92
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +64,7 @@ class Settings:
         threads: Threads of PyTorch.
         workers: Processes that draw batches; 0 draws them in between.
         device: "cpu" or "cuda".
-        low_precision: Whether to compute in bfloat16 on the plateau of the learning rate.
+        low_precision: Whether to compute in bfloat16, but for the last steps.
         pause: Seconds between checkpoints.
     """
 
@@ -164,7 +166,7 @@ class Trainer[B: Movable]:
 
     def _update(self, batch: B) -> tuple[float, float]:
         """Makes one step; returns the loss and the norm of its gradient."""
-        low = self._settings.low_precision and self._step < self._plateau_end
+        low = self._settings.low_precision and self._step < LOW_PRECISION * self._settings.steps
         with torch.autocast(self._device.type, torch.bfloat16, enabled=low):
             loss = self._task.loss(batch)
         self._optimiser.zero_grad()
