@@ -1,16 +1,13 @@
 """Trains the shipped models: prepare the cache, train, export.
 
-The trainings resume from the checkpoint in `--out`. With glibc, keeping freed memory makes them
-a fifth faster: set MALLOC_MMAP_THRESHOLD_=1073741824 and MALLOC_TRIM_THRESHOLD_=2147483648.
+The trainings resume from the checkpoint in `--out`; with more `--steps` than before, a finished one
+goes on. With glibc, keeping freed memory makes them a fifth faster: set
+MALLOC_MMAP_THRESHOLD_=1073741824 and MALLOC_TRIM_THRESHOLD_=2147483648.
 
 Example:
     python scripts/train.py prepare --data data --cache cache
-    python scripts/train.py deblock --cache cache --out out/deblock --minutes 167
-    python scripts/train.py superres --cache cache --out out/superres --minutes 138
-    python scripts/train.py damage --cache cache --out out/damage --minutes 8
-    python scripts/train.py detail --cache cache --out out/detail --minutes 25 --start
-        out/superres/checkpoint.pt --weights squeezenet1_1.pth
-    python scripts/train.py export --out out/deblock --models models --name deblock-planes-v1
+    python scripts/train.py train deblock-balanced --cache cache --out out/deblock --steps 60000
+    python scripts/train.py export --out out/deblock --models models --name deblock-balanced-v2
 """
 
 from __future__ import annotations
@@ -27,71 +24,47 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from vsvqe.nets.damage import DamageNet
-from vsvqe.nets.planes import PlanesNet
-from vsvqe.training import tasks
+from vsvqe.training.designs import DESIGNS, Material
 from vsvqe.training.export import export
-from vsvqe.training.pairs import Pairs
 from vsvqe.training.prepare import prepare
 from vsvqe.training.store import Store
+from vsvqe.training.tasks import start_from
 from vsvqe.training.trainer import Settings, Trainer
-
-RATES = {"deblock": 6e-4, "superres": 1e-3, "damage": 2e-3, "detail": 2e-4}
-DESCRIPTIONS = {
-    "deblock": "Removes compression artifacts of H.264, HEVC and MPEG-4, from QP 20 to 42.",
-    "superres": "Doubles the size, of clean and of moderately compressed video.",
-    "detail": "Doubles the size with crisper texture, at some cost in PSNR.",
-    "damage": "Estimates the PSNR-Y of a compressed frame against its unknown original.",
-}
 
 
 def train(options: argparse.Namespace) -> None:
     """Runs one of the trainings."""
-    name = options.command
+    design = DESIGNS[options.design]
     torch.manual_seed(options.seed)
-    valid = Store(options.cache, "valid-*")
-    store = Store(options.cache, "[st]*")
+    net = design.net()
+    earlier = None
+    if options.start is not None:
+        start_from(net, options.start)
+        earlier = record(options.start.parent)
     settings = Settings(
         options.out,
-        options.minutes * 60.0,
-        options.rate or RATES[name],
+        options.steps,
+        options.rate or design.rate,
         options.seed,
         options.threads,
-        # The damage network works with exponentials, which bfloat16 is too coarse for.
-        bfloat16_share=0.0 if name == "damage" else 0.85,
-        pause=options.pause,
+        options.workers,
+        options.device,
+        design.low_precision,
+        options.pause,
     )
     options.out.mkdir(parents=True, exist_ok=True)
-    earlier = record(options.start.parent) if options.start is not None else None
-    run = {"task": name, "command": command_line(options), "seed": options.seed}
+    run = {"design": options.design, "command": command_line(options), "seed": options.seed}
     (options.out / "run.json").write_text(json.dumps(run | {"earlier": earlier}))
-    if name == "damage":
-        damage = tasks.Damage(DamageNet(), Pairs(store, 1, clean_share=0.25), valid)
-        if options.start is not None:
-            tasks.start_from(damage.net, options.start)
-        Trainer(damage, settings).run()
-    else:
-        task = restoration(options, store, valid)
-        if options.start is not None:
-            tasks.start_from(task.net, options.start)
-        Trainer(task, settings).run()
-
-
-def restoration(options: argparse.Namespace, store: Store, valid: Store) -> tasks.Restoration:
-    """Returns the training of Deblock or SuperRes; without single frames on a warm start."""
-    if options.command == "detail":
-        return tasks.detail(Pairs(store, 2), valid, options.weights)
-    single_share = 0.0 if options.start is not None else 0.2
-    if options.command == "deblock":
-        return tasks.deblock(Pairs(store, 1), valid, single_share)
-    return tasks.superres(Pairs(store, 2), valid, single_share)
+    store, valid = Store(options.cache, "[st]*"), Store(options.cache, "valid-*")
+    Trainer(design.task(net, Material(store, valid, options.weights)), settings).run()
 
 
 def command_line(options: argparse.Namespace) -> str:
-    """Returns the command for a model card: everything but the paths of one machine."""
-    words = ["python", "scripts/train.py", options.command]
+    """Returns the command for a model card: everything but the paths and speed of one machine."""
+    words = ["python", "scripts/train.py", options.command, options.design]
     for name, value in vars(options).items():
-        if name not in ("command", "threads", "pause") and value is not None:
+        local = name in ("command", "design", "threads", "workers", "pause", "device")
+        if not local and value is not None:
             words += [f"--{name}", name.upper() if isinstance(value, Path) else str(value)]
     return shlex.join(words)
 
@@ -104,18 +77,17 @@ def record(out: Path) -> dict[str, Any]:
     return {
         "command": "; ".join(filter(None, (earlier["command"], run["command"]))),
         "seed": run["seed"],
-        "hours": round(earlier["hours"] + state["elapsed"] / 3600.0, 2),
+        "hours": round(earlier["hours"] + state["seconds"] / 3600.0, 2),
         "steps": earlier["steps"] + state["step"],
     }
 
 
 def write(options: argparse.Namespace) -> None:
     """Exports the averaged weights of a checkpoint."""
-    name = json.loads((options.out / "run.json").read_text())["task"]
-    nets = {"damage": DamageNet, "deblock": PlanesNet}
-    net = nets[name]() if name in nets else PlanesNet(scale=2)
-    tasks.start_from(net, options.out / "checkpoint.pt")
-    export(net, options.models, options.name, DESCRIPTIONS[name], record(options.out))
+    design = DESIGNS[json.loads((options.out / "run.json").read_text())["design"]]
+    net = design.net()
+    start_from(net, options.out / "checkpoint.pt")
+    export(net, options.models, options.name, design.description, record(options.out))
 
 
 def arguments() -> argparse.Namespace:
@@ -128,19 +100,19 @@ def arguments() -> argparse.Namespace:
     command.add_argument("--seed", type=int, default=1)
     command.add_argument("--passes", type=int, default=2)
     command.add_argument("--processes", type=int, default=2)
-    for name in RATES:
-        command = commands.add_parser(name, help=f"train {name}")
-        command.add_argument("--cache", type=Path, required=True, help="folder of the shards")
-        command.add_argument("--out", type=Path, required=True, help="checkpoint and log")
-        command.add_argument("--minutes", type=float, default=150.0)
-        command.add_argument("--rate", type=float, help=f"learning rate, else {RATES[name]}")
-        command.add_argument("--seed", type=int, default=1)
-        command.add_argument("--threads", type=int, default=1)
-        command.add_argument("--pause", type=float, default=180.0, help="seconds per checkpoint")
-        needed = name == "detail"
-        command.add_argument("--start", type=Path, required=needed, help="begin with this")
-        if name == "detail":
-            command.add_argument("--weights", type=Path, required=True, help="SqueezeNet")
+    command = commands.add_parser("train", help="train a design, or go on with it")
+    command.add_argument("design", choices=DESIGNS)
+    command.add_argument("--cache", type=Path, required=True, help="folder of the shards")
+    command.add_argument("--out", type=Path, required=True, help="checkpoints and log")
+    command.add_argument("--steps", type=int, required=True, help="length of the training")
+    command.add_argument("--rate", type=float, help="learning rate, else that of the design")
+    command.add_argument("--seed", type=int, default=1)
+    command.add_argument("--start", type=Path, help="begin with the weights of this checkpoint")
+    command.add_argument("--weights", type=Path, help="SqueezeNet 1.1, for perceptual designs")
+    command.add_argument("--device", default="cpu", help="cpu or cuda")
+    command.add_argument("--threads", type=int, default=1, help="of the training itself")
+    command.add_argument("--workers", type=int, default=0, help="processes that draw batches")
+    command.add_argument("--pause", type=float, default=180.0, help="seconds per checkpoint")
     command = commands.add_parser("export", help="write a model and its card")
     command.add_argument("--out", type=Path, required=True, help="folder of the training")
     command.add_argument("--models", type=Path, required=True, help="folder to write to")

@@ -111,11 +111,21 @@ def windowed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="module", params=["shipped", "windowed"])
+@pytest.fixture(scope="module")
+def aligned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The same, with models that want their neighbours aligned."""
+    folder = copy_models(tmp_path_factory.mktemp("aligned") / "models")
+    support.models.windowed(folder, "deblock", 1, aligned=True)
+    support.models.windowed(folder, "superres", 2, aligned=True)
+    with models_from(folder):
+        yield folder
+
+
+@pytest.fixture(scope="module", params=["shipped", "windowed", "aligned"])
 def either(request: pytest.FixtureRequest) -> str:
-    """The shipped models, then those of ``windowed``."""
-    if request.param == "windowed":
-        request.getfixturevalue("windowed")
+    """The shipped models, then those of ``windowed`` and ``aligned``."""
+    if request.param != "shipped":
+        request.getfixturevalue(request.param)
     return str(request.param)
 
 

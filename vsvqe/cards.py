@@ -25,8 +25,10 @@ class Card:
     """Output size over input size."""
     layout: str
     """``"planes"``: luma and chroma planes in, residuals of both out; ``"luma"``: luma in."""
-    radius: int
-    """Frames of context that it needs on each side."""
+    offsets: tuple[int, ...]
+    """The frames that it sees to enhance one, relative to that one."""
+    aligned: bool
+    """Whether it wants the others brought to where the content of the enhanced one is."""
     receptive_field: int
     """Luma pixels of the input, to one side, that an output pixel depends on."""
     base: str | None
@@ -45,6 +47,11 @@ class Card:
     """Command, data, seed, hours and date."""
     gains: dict[str, Any] = field(default_factory=dict, hash=False)
     """Measured gains, by evaluation recipe."""
+
+    @property
+    def radius(self) -> int:
+        """Frames of context that it needs, at most, on each side."""
+        return max(abs(offset) for offset in self.offsets)
 
     @property
     def path(self) -> Path:
@@ -146,6 +153,7 @@ def _cards() -> tuple[Card, ...]:
 def _read_cards() -> Iterator[Card]:
     for path in models_folder().glob("*.json"):
         try:
-            yield Card(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+            yield Card(**fields | {"offsets": tuple(fields["offsets"])})
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise ModelError(f"the model card {path} can't be read: {error}") from error

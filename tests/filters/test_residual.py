@@ -1,4 +1,4 @@
-"""The shipped models' arithmetic against an independent computation in NumPy."""
+"""The models' arithmetic against an independent computation in NumPy."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,10 @@ from support.clips import pictures, scene
 from support.reference import assert_rounded, limits, residuals, summed
 
 import vsvqe as vqe
-from vsvqe import cards
 
 core = vs.core
-DEBLOCK = cards.models_folder() / "deblock-planes-v1.onnx"
-SUPERRES = cards.models_folder() / "superres-x2-planes-v1.onnx"
+
+pytestmark = pytest.mark.usefixtures("either")
 
 
 def assert_summed(got, base, residual, format):
@@ -33,7 +32,7 @@ def assert_summed(got, base, residual, format):
 def test_deblock_adds_the_residual(format, full_range):
     clip = scene(48, 32, 5, format, full_range=full_range)
     frames = pictures(clip)
-    residual = residuals(DEBLOCK, frames, clip.format, full_range)
+    residual = residuals("deblock", frames, clip.format, full_range)
     assert max(np.abs(plane).max() for plane in residual[0]) > 0, "the model changes nothing here"
     assert_summed(pictures(vqe.Deblock(clip, backend="cpu")), frames, residual, clip.format)
 
@@ -42,7 +41,7 @@ def test_deblock_adds_the_residual(format, full_range):
 def test_strength_mixes_linearly(strength):
     clip = scene(48, 32, 3)
     frames = pictures(clip)
-    residual = residuals(DEBLOCK, frames, clip.format, False)
+    residual = residuals("deblock", frames, clip.format, False)
     weighed = [[plane * strength for plane in planes] for planes in residual]
     result = pictures(vqe.Deblock(clip, strength, backend="cpu"))
     assert_summed(result, frames, weighed, clip.format)
@@ -53,7 +52,7 @@ def test_strength_mixes_linearly(strength):
 @pytest.mark.parametrize("location", [vs.CHROMA_LEFT, vs.CHROMA_TOP])
 def test_superres_adds_the_residual_to_zimg_bicubic(format, full_range, location):
     clip = scene(48, 32, 3, format, full_range=full_range, chroma_location=location)
-    residual = residuals(SUPERRES, pictures(clip), clip.format, full_range)
+    residual = residuals("superres", pictures(clip), clip.format, full_range)
     # zimg's bicubic at 16 bits (floats: as they are), then all in float64. Full range is float
     # too: 16 bits would clip what overshoots at black and white between the two passes.
     exact = clip.format.sample_type == vs.FLOAT or full_range
@@ -90,7 +89,7 @@ def recoded(samples, source, target, full_range, chroma):
 def test_codes_are_clamped(code):
     clip = core.std.BlankClip(format=vs.YUV420P8, width=64, height=48, length=2, color=[code] * 3)
     frames = pictures(clip)
-    residual = residuals(DEBLOCK, frames, clip.format, False)
+    residual = residuals("deblock", frames, clip.format, False)
     assert_summed(pictures(vqe.Deblock(clip, backend="cpu")), frames, residual, clip.format)
 
 
@@ -113,7 +112,7 @@ def test_other_formats_get_the_residual_of_their_420_version(format):
     if rgb:
         clip = clip.std.SetFrameProps(_Range=1)
     float420 = core.get_video_format(vs.YUV420PS)
-    residual = residuals(DEBLOCK, colour_of(clip), float420, True)
+    residual = residuals("deblock", colour_of(clip), float420, True)
     frames = pictures(clip)
     peak = 1 << (clip.format.bits_per_sample - 8)
     moved = 0.0

@@ -9,7 +9,7 @@ from support.models import windowed
 import vsvqe as vqe
 from vsvqe import cards
 
-NAME = "superres-x2-planes-v1"
+NAME = "superres-x2-balanced-v1"
 
 
 def test_scale_defaults_to_the_models_own(backend):

@@ -1,6 +1,7 @@
 """Tiny ONNX files, made on the spot."""
 
 import hashlib
+import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,15 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+import vsvqe as vqe
+
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
+
+# The models that the filters use when none is named.
+DEFAULTS = {
+    name.lower(): inspect.signature(filter).parameters["model"].default
+    for name, filter in (("deblock", vqe.Deblock), ("superres", vqe.SuperRes))
+}
 
 type Shape = Sequence[int | str | None]
 
@@ -118,7 +127,9 @@ def blur(folder: Path, radius: int = 8) -> Path:
     )
 
 
-def windowed(folder: Path, task: str, scale: int, radius: int = 2, reach: int = 6) -> Path:
+def windowed(
+    folder: Path, task: str, scale: int, radius: int = 2, reach: int = 6, aligned: bool = False
+) -> Path:
     """A model of the planes layout, with its card, in which every frame of the window counts.
 
     Each frame of the window goes through a convolution of its own whose outermost weights are as
@@ -130,25 +141,29 @@ def windowed(folder: Path, task: str, scale: int, radius: int = 2, reach: int = 
         scale: 1 or 2.
         radius: Frames on each side.
         reach: Pixels of luma, and samples of chroma, on each side of the convolutions.
+        aligned: Whether it wants aligned windows rather than a run of frames.
     """
     rng = np.random.default_rng(scale)
     side = 2 * reach + 1
-    nodes, constants = [], {"zero": np.array([0], np.int64)}
+    frames = 2 * radius + 1
+    nodes, constants = [], {name: np.array([n], np.int64) for n, name in enumerate(("zero", "one"))}
     outputs = []
     for name, channels in (("y", 1), ("uv", 2)):
         terms = []
-        for i in range(2 * radius + 1):
-            end = i - 2 * radius
-            frames, weights = f"{name}{i}", f"{name}{i}weights"
-            constants[f"{frames}from"] = np.array([i], np.int64)
-            constants[f"{frames}to"] = np.array([end or np.iinfo(np.int64).max], np.int64)
+        for i in range(frames):
+            # A slice of frames out of a run of them, or of channels out of a window.
+            start, end = (i * channels, (i + 1) * channels) if aligned else (i, i - 2 * radius)
+            part, weights = f"{name}{i}", f"{name}{i}weights"
+            constants[f"{part}from"] = np.array([start], np.int64)
+            constants[f"{part}to"] = np.array([end or np.iinfo(np.int64).max], np.int64)
             shape = (channels * scale**2, channels, side, side)
             constants[weights] = rng.choice([-1.0, 1.0], shape).astype(np.float32) * 0.3 / side**2
+            bounds = [f"{part}from", f"{part}to", "one" if aligned else "zero"]
             nodes += [
-                helper.make_node("Slice", [name, f"{frames}from", f"{frames}to", "zero"], [frames]),
-                helper.make_node("Conv", [frames, weights], [f"{frames}out"], pads=[reach] * 4),
+                helper.make_node("Slice", [name, *bounds], [part]),
+                helper.make_node("Conv", [part, weights], [f"{part}out"], pads=[reach] * 4),
             ]
-            terms.append(f"{frames}out")
+            terms.append(f"{part}out")
         nodes.append(helper.make_node("Sum", terms, [f"{name}sum"]))
         nodes.append(
             helper.make_node("DepthToSpace", [f"{name}sum"], [f"{name}_residual"], blocksize=scale)
@@ -156,11 +171,14 @@ def windowed(folder: Path, task: str, scale: int, radius: int = 2, reach: int = 
             else helper.make_node("Identity", [f"{name}sum"], [f"{name}_residual"])
         )
         outputs.append((f"{name}_residual", FLOAT, [None, channels, None, None]))
-    name = {"deblock": "deblock-planes-v1", "superres": "superres-x2-planes-v1"}[task]
+    name = DEFAULTS[task]
     path = write(
         folder / f"{name}.onnx",
         nodes,
-        inputs=[("y", FLOAT, ["t", 1, "h", "w"]), ("uv", FLOAT, ["t", 2, "h2", "w2"])],
+        inputs=[
+            ("y", FLOAT, ["t", frames if aligned else 1, "h", "w"]),
+            ("uv", FLOAT, ["t", 2 * frames if aligned else 2, "h2", "w2"]),
+        ],
         outputs=outputs,
         constants=constants,
     )
@@ -170,7 +188,8 @@ def windowed(folder: Path, task: str, scale: int, radius: int = 2, reach: int = 
         "description": "For tests.",
         "scale": scale,
         "layout": "planes",
-        "radius": radius,
+        "offsets": list(range(-radius, radius + 1)),
+        "aligned": aligned,
         "receptive_field": 2 * reach,
         "base": "bicubic" if scale > 1 else None,
         "parameters": 1,

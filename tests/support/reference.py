@@ -1,7 +1,7 @@
-"""What the own models should give, computed without any code of the package."""
+"""What the own models should give, computed without the filters."""
 
+import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,11 @@ import onnxruntime as ort
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from .clips import Planes
+from vsvqe import cards
+from vsvqe.motion import alignment
 
-RADIUS = 2
+from .clips import Planes
+from .models import DEFAULTS
 
 
 def limits(format: vs.VideoFormat, full_range: bool, chroma: bool) -> tuple[float, float]:
@@ -41,25 +43,56 @@ def normalised(
 
 
 def residuals(
-    model: Path, frames: Sequence[Planes], format: vs.VideoFormat, full_range: bool
+    task: str, frames: Sequence[Planes], format: vs.VideoFormat, full_range: bool
 ) -> list[Planes]:
-    """The residual of each frame, in codes, at the model's output size.
+    """The residual of each frame by a task's default model, in codes, at its output size.
 
-    Every frame is computed alone, from its own window of five; the ends repeat.
+    Every frame is computed alone, from its own window; the ends repeat.
     """
+    model = cards.models_folder() / f"{DEFAULTS[task]}.onnx"
     session = ort.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-    count = len(frames)
+    card = json.loads(model.with_suffix(".json").read_text())
+    y, uv = normalised(frames, format, full_range)
+    # The flow is that of 8-bit codes of limited range.
+    codes = np.clip(np.rint(y[:, 0] * 219 + 16), 0, 255).astype(np.uint8)
     result = []
-    for n in range(count):
-        window = [frames[min(max(n + i, 0), count - 1)] for i in range(-RADIUS, RADIUS + 1)]
-        y, uv = normalised(window, format, full_range)
-        y_residual, uv_residual = session.run(None, {"y": y, "uv": uv})
+    for n in range(len(frames)):
+        if card["aligned"]:
+            window = aligned_window(y[:, 0], uv, codes, n, card["offsets"])
+        else:
+            chosen = [min(max(n + offset, 0), len(frames) - 1) for offset in card["offsets"]]
+            window = {"y": y[chosen], "uv": uv[chosen]}
+        y_residual, uv_residual = session.run(None, window)
         luma, chroma = limits(format, full_range, False)[1], limits(format, full_range, True)[1]
         planes: Planes = [y_residual[0, 0] * luma]
         if len(frames[0]) > 1:
             planes += [uv_residual[0, 0] * chroma, uv_residual[0, 1] * chroma]
         result.append(planes)
     return result
+
+
+def aligned_window(
+    y: NDArray[np.float32],
+    uv: NDArray[np.float32],
+    codes: NDArray[np.uint8],
+    n: int,
+    offsets: Sequence[int],
+) -> dict[str, NDArray[np.float32]]:
+    """The window of frame n with its neighbours sampled where its content is."""
+    lumas, chromas = [], []
+    for offset in offsets:
+        other = min(max(n + offset, 0), len(y) - 1)
+        way = range(n, other) if other > n else range(n, other, -1)
+        toward = 1 if other > n else -1
+        steps = [alignment.flow(codes[t], codes[t + toward]) for t in way]
+        if not steps:
+            lumas.append(y[n])
+            chromas += list(uv[n])
+            continue
+        sampling = alignment.Sampling(alignment.displacements(steps)[-1])
+        lumas.append(sampling.luma(y[other]))
+        chromas += [sampling.chroma(plane) for plane in uv[other]]
+    return {"y": np.stack(lumas)[None], "uv": np.stack(chromas)[None]}
 
 
 def summed(base: NDArray[Any], residual: NDArray[Any], format: vs.VideoFormat) -> NDArray[Any]:

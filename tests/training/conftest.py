@@ -1,7 +1,33 @@
-"""A still picture with structure at all scales and in all colours, as a clip."""
+"""A small cache, made by the real preparation from clips and stills made here; a still picture."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
+import vapoursynth as vs
+from PIL import Image
+from support.clips import picture, scene
+from support.codecs import encode
+
+from vsvqe.training.prepare import prepare
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("sources")
+    fine = ("libx264", {"preset": "veryfast", "crf": "6"})
+    for folder, seeds in (("train", (1, 2)), ("valid", (3, 4))):
+        (data / folder).mkdir()
+        for seed in seeds:
+            clip = scene(160, 112, 9, seed=seed, speed=(3, 1))
+            encode(clip, data / folder / f"scene{seed}.mp4", fine)
+    (data / "stills").mkdir()
+    for seed in (5, 6):
+        still = picture(scene(360, 320, 1, vs.RGB24, seed=seed))
+        Image.fromarray(np.stack(still, axis=2)).save(data / "stills" / f"cid22_{seed}.png")
+    folder = tmp_path_factory.mktemp("cache")
+    prepare(data, folder, seed=1, passes=1, processes=1)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -15,8 +41,8 @@ def still() -> np.ndarray:
     planes = np.fft.ifft2(np.fft.fft2(noise) / frequency**1.2).real
     planes /= planes.std(axis=(1, 2), keepdims=True)
     grey = planes.mean(axis=0, keepdims=True)
-    picture = np.clip(0.5 + 0.12 * (planes + grey), 0, 1)
-    return np.moveaxis(picture, 0, -1).astype(np.float32)
+    drawn = np.clip(0.5 + 0.12 * (planes + grey), 0, 1)
+    return np.moveaxis(drawn, 0, -1).astype(np.float32)
 
 
 @pytest.fixture(scope="session")

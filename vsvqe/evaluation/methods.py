@@ -249,7 +249,7 @@ def _code_hash() -> str:
     """Hashes what the filters' code does: not its comments, docstrings or layout."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
-    for folder in ("filters", "graph", "inference"):
+    for folder in ("filters", "graph", "inference", "motion"):
         for path in sorted((package / folder).glob("*.py")):
             tree = ast.parse(path.read_text(encoding="utf-8"))
             for node in ast.walk(tree):

@@ -16,7 +16,7 @@ from .options import Options, errors_named, number, plane_indices
 from .picture import picture
 from .residual import Weigh, prepared, residual
 
-DEFAULT_MODEL = "deblock-planes-v1"
+DEFAULT_MODEL = "deblock-balanced-v1"
 
 
 def Deblock(

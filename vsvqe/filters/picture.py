@@ -77,22 +77,19 @@ def picture(
             with workspace.borrowed() as (array, result):
                 fill(array[0], frame)
                 runner.run([array], [result])
-                if not planes.is_finite(result):
-                    raise ValueError(
-                        f"{model.path.name} answered with NaN or infinity; if it runs in half "
-                        "precision, pass fp16=False or use a float32 version of the file"
-                    )
                 for target, channel in zip(picture, result[0], strict=True):
                     height, width = target.shape
-                    np.clip(channel[:height, :width], 0.0, 1.0, out=target)
+                    if not planes.clamped(channel[:height, :width], target):
+                        raise ValueError(
+                            f"{model.path.name} answered with NaN or infinity; if it runs in half "
+                            "precision, pass fp16=False or use a float32 version of the file"
+                        )
 
     def fill(array: NDArray[np.float32], frame: vs.VideoFrame) -> None:
         for channel, target in enumerate(array):
-            samples = np.asarray(frame[channel])
-            if clip.format.sample_type == vs.FLOAT:
-                planes.check_finite(samples, channel)
-            # Colours that RGB can't hold would come out as specks.
-            np.clip(samples, 0.0, 1.0, out=target[: seen.height, : seen.width])
+            # Clamped, because colours that RGB can't hold would come out as specks.
+            if not planes.clamped(np.asarray(frame[channel]), target[: seen.height, : seen.width]):
+                raise planes.not_finite(channel)
         array[..., seen.width :] = array[..., seen.width - 1 : seen.width]
         array[..., seen.height :, :] = array[..., seen.height - 1 : seen.height, :]
 

@@ -7,11 +7,12 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from ..cards import Card
-from ..graph import chunks, planes, scenes
+from ..graph import chunks, flow, planes, scenes
 from ..graph.clips import ClipFacts, own_node
 from ..inference.session import Session, SessionRequest, open_session
 from ..inference.tiles import Geometry, Size, TiledRunner
 from ..inference.workspace import Workspace
+from ..motion.alignment import align
 from .options import Options, half_precision
 
 # The model's smallest unit: two luma pixels and one chroma sample.
@@ -45,8 +46,15 @@ def residual(
     """
     half = half_precision(options, tolerant=True, backend=options.backend)
     length, overlap = options.window(card.radius, seen)
-    # A model gives all but `radius` frames of each side; a larger overlap is cut off again.
-    frames, spare = length + 2 * overlap, overlap - card.radius
+    frames = length + 2 * overlap
+    if card.aligned:
+        # One window for each frame of the chunk.
+        count, channels, spare = length, len(card.offsets), 0
+        seen = flow.annotated(seen, facts, back=min(card.offsets) < 0)
+    else:
+        # All frames at once: a model gives all but `radius` of each side, and what a larger
+        # overlap gives beyond the chunk is cut off again.
+        count, channels, spare = frames, 1, overlap - card.radius
     backend = options.backend
 
     def opened(tile: Size) -> Session:
@@ -56,8 +64,8 @@ def residual(
             model=card.path,
             sha256=card.sha256,
             shapes=(
-                ("y", (frames, 1, height, width)),
-                ("uv", (frames, 2, height // 2, width // 2)),
+                ("y", (count, channels, height, width)),
+                ("uv", (count, 2 * channels, height // 2, width // 2)),
             ),
             half=half,
             device_index=options.device_index,
@@ -81,16 +89,21 @@ def residual(
     format = planes.residual_format(seen)
 
     height, width = seen.height, seen.width
-    inputs = [(frames, 1, height, width), (frames, 2, height // 2, width // 2)]
-    outputs = [
-        (frames - 2 * card.radius, n, h * card.scale, w * card.scale) for _, n, h, w in inputs
-    ]
-    workspace = Workspace([*inputs, *outputs])
+    run = [(frames, 1, height, width), (frames, 2, height // 2, width // 2)]
+    windows = [(count, channels * n, h, w) for _, n, h, w in run]
+    given = length if card.aligned else frames - 2 * card.radius
+    results = [(given, n, h * card.scale, w * card.scale) for _, n, h, w in run]
+    workspace = Workspace([*run, *windows, *results] if card.aligned else [*run, *results])
 
     def process(window: Sequence[vs.VideoFrame], out: Sequence[chunks.Picture]) -> None:
-        with workspace.borrowed() as (y, uv, y_residual, uv_residual):
+        with workspace.borrowed() as (y, uv, *inputs, y_residual, uv_residual):
             reader.read(window, y, uv)
-            runner.run([y, uv], [y_residual, uv_residual])
+            if card.aligned:
+                steps = flow.steps(window)
+                for i in range(len(out)):
+                    centre, targets = overlap + i, (inputs[0][i], inputs[1][i])
+                    align(y[:, 0], uv, steps, centre, card.offsets, *targets)
+            runner.run(inputs or [y, uv], [y_residual, uv_residual])
             weight = weights(y) if weights else None
             for i, picture in enumerate(out):
                 results = (y_residual[spare + i, 0], *uv_residual[spare + i])
@@ -100,7 +113,7 @@ def residual(
                     else:
                         np.multiply(result, weight[overlap + i], out=target)
 
-    return chunks.in_chunks(
+    result = chunks.in_chunks(
         seen,
         plan,
         process,
@@ -109,6 +122,7 @@ def residual(
         width=seen.width * card.scale,
         height=seen.height * card.scale,
     )
+    return flow.cleaned(result) if card.aligned else result
 
 
 def prepared(

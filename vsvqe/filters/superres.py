@@ -14,7 +14,7 @@ from .options import Options, errors_named, number
 from .picture import picture
 from .residual import prepared, residual
 
-DEFAULT_MODEL = "superres-x2-planes-v1"
+DEFAULT_MODEL = "superres-x2-balanced-v1"
 
 
 def SuperRes(

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vsvqe.nets.window import Window
+
 FRAME_CHANNELS = 6
 RESIDUAL_SCALE = 0.1
 NEGATIVE_SLOPE = 0.1
@@ -50,13 +52,11 @@ class ResidualBlock(nn.Module):
 class PlanesNet(nn.Module):
     """Residual network over a window of frames, for scale 1 or 2."""
 
-    def __init__(
-        self, radius: int = 2, scale: int = 1, channels: int = 32, blocks: int = 4
-    ) -> None:
+    def __init__(self, window: Window, scale: int = 1, channels: int = 32, blocks: int = 4) -> None:
         """Builds the network.
 
         Args:
-            radius: Frames of context on either side of the enhanced frame.
+            window: The frames it sees.
             scale: Size of the output relative to the input, 1 or 2.
             channels: Feature channels.
             blocks: Residual blocks.
@@ -67,11 +67,12 @@ class PlanesNet(nn.Module):
         super().__init__()
         if scale not in (1, 2):
             raise ValueError(f"scale is {scale}, accepted are 1 and 2")
-        self.radius = radius
+        self.window = window
         self.scale = scale
         self.channels = channels
         self.head = conv3x3(FRAME_CHANNELS, channels)
-        self.neighbours = nn.Conv2d(2 * radius * FRAME_CHANNELS, channels, 3, padding=1, bias=False)
+        others = (len(window.offsets) - 1) * FRAME_CHANNELS
+        self.neighbours = nn.Conv2d(others, channels, 3, padding=1, bias=False)
         self.blocks = nn.ModuleList(ResidualBlock(channels) for _ in range(blocks))
         self.tail = conv3x3(channels, FRAME_CHANNELS * scale * scale)
         # Zero: a network trained on single frames keeps its output when neighbours are switched
@@ -89,7 +90,8 @@ class PlanesNet(nn.Module):
         """Returns the residual of the centre frame of every window.
 
         Args:
-            y: Luma, `[N, K, H, W]`, where K is `2 * radius + 1`, or 1 to go without neighbours.
+            y: Luma, `[N, K, H, W]`: the K frames of the window, or the centre frame alone to go
+                without neighbours.
             uv: Chroma, `[N, K, 2, H / 2, W / 2]`.
 
         Returns:
@@ -99,10 +101,11 @@ class PlanesNet(nn.Module):
         luma = functional.pixel_unshuffle(y.reshape(count * frames, 1, height, width) - 0.5, 2)
         luma = luma.reshape(count, frames, 4, height // 2, width // 2)
         stacked = torch.cat((luma, uv), dim=2)
-        centre = stacked[:, frames // 2]
         if frames == 1:
-            return self._residual(centre, None)
-        others = torch.cat((stacked[:, : frames // 2], stacked[:, frames // 2 + 1 :]), dim=1)
+            return self._residual(stacked[:, 0], None)
+        index = self.window.centre
+        centre = stacked[:, index]
+        others = torch.cat((stacked[:, :index], stacked[:, index + 1 :]), dim=1)
         differences = NEIGHBOUR_GAIN * (others - centre.unsqueeze(1))
         return self._residual(centre, differences.flatten(1, 2))
 
@@ -110,14 +113,18 @@ class PlanesNet(nn.Module):
         """Returns the residuals of a run of frames, as the ONNX model does.
 
         Args:
-            y: Luma in [0, 1], `[T, 1, H, W]`, H and W even.
-            uv: Chroma in [-0.5, 0.5], `[T, 2, H / 2, W / 2]`.
+            y: Luma in [0, 1]. Of windows that are not aligned, a run of consecutive frames
+                `[T, 1, H, W]`, H and W even; of aligned ones, windows `[N, K, H, W]`.
+            uv: Chroma in [-0.5, 0.5], `[T, 2, H / 2, W / 2]` or `[N, 2 * K, H / 2, W / 2]`.
 
         Returns:
-            Luma and chroma residuals of the `T - 2 * radius` frames that have all neighbours.
+            Luma and chroma residuals of all frames that have all neighbours, or of all windows.
         """
-        outputs = y.shape[0] - 2 * self.radius
-        indices = torch.arange(outputs)[:, None] + torch.arange(2 * self.radius + 1)[None, :]
+        if self.window.aligned:
+            return self.windows(y, torch.unflatten(uv, 1, (-1, 2)))
+        radius = self.window.radius
+        outputs = y.shape[0] - 2 * radius
+        indices = torch.arange(outputs)[:, None] + torch.arange(2 * radius + 1)[None, :]
         return self.windows(y[:, 0][indices], uv[indices])
 
     def _residual(self, centre: Tensor, differences: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,13 @@ from torch import Tensor, nn
 
 from vsvqe.nets import damage
 from vsvqe.nets.damage import DamageNet
-from vsvqe.nets.planes import NEGATIVE_SLOPE, NEIGHBOUR_GAIN, RESIDUAL_SCALE, PlanesNet
+from vsvqe.nets.planes import (
+    FRAME_CHANNELS,
+    NEGATIVE_SLOPE,
+    NEIGHBOUR_GAIN,
+    RESIDUAL_SCALE,
+    PlanesNet,
+)
 
 OPSET = 17
 IR_VERSION = 8
@@ -115,12 +121,23 @@ def planes_model(net: PlanesNet) -> onnx.ModelProto:
     graph = Graph()
     centred = graph.affine("y", 1.0, -0.5)
     luma = graph.node("SpaceToDepth", [centred], blocksize=2)
-    frames = graph.node("Concat", [luma, "uv"], axis=1)
-    reach = 2 * net.radius
-    window = [graph.cut(frames, k, k - reach, axis=0) for k in range(reach + 1)]
-    stacked = graph.node("Concat", window, axis=1) if reach else frames
+    stacked = graph.node("Concat", [luma, "uv"], axis=1)
+    kernel = fused_head(net)
+    shapes: dict[str, list[int | str]]
+    if net.window.aligned:
+        # The operator puts the four samples of a square first and the frames second.
+        count = len(net.window.offsets)
+        apart = torch.unflatten(kernel, 1, (count, FRAME_CHANNELS))
+        lumas, chromas = apart[:, :, :4].transpose(1, 2), apart[:, :, 4:]
+        kernel = torch.cat((lumas.flatten(1, 2), chromas.flatten(1, 2)), dim=1)
+        shapes = {"y": ["N", count, "H", "W"], "uv": ["N", 2 * count, "H/2", "W/2"]}
+    else:
+        reach = 2 * net.window.radius
+        window = [graph.cut(stacked, k, k - reach, axis=0) for k in range(reach + 1)]
+        stacked = graph.node("Concat", window, axis=1) if reach else stacked
+        shapes = {"y": ["T", 1, "H", "W"], "uv": ["T", 2, "H/2", "W/2"]}
     assert net.head.bias is not None
-    head = graph.convolution(stacked, fused_head(net), net.head.bias)
+    head = graph.convolution(stacked, kernel, net.head.bias)
     features = head
     for block in net.blocks:
         hidden = graph.leaky(graph.layer(features, block.get_submodule("first")))
@@ -139,25 +156,26 @@ def planes_model(net: PlanesNet) -> onnx.ModelProto:
         graph.node("Identity", [chroma], "uv_residual")
     else:
         graph.node("DepthToSpace", [chroma], "uv_residual", blocksize=2, mode="CRD")
+    frames = "N" if net.window.aligned else "T-2r"
     return graph.model(
-        {"y": ["T", 1, "H", "W"], "uv": ["T", 2, "H/2", "W/2"]},
+        shapes,
         {
-            "y_residual": ["T-2r", 1, "sH", "sW"],
-            "uv_residual": ["T-2r", 2, "sH/2", "sW/2"],
+            "y_residual": [frames, 1, "sH", "sW"],
+            "uv_residual": [frames, 2, "sH/2", "sW/2"],
         },
     )
 
 
 def fused_head(net: PlanesNet) -> Tensor:
     """Returns one kernel over the window in place of head, differences and neighbours."""
-    centre = net.head.weight
-    if not net.radius:
+    centre, index = net.head.weight, net.window.centre
+    if len(net.window.offsets) == 1:
         return centre
     others = [
         NEIGHBOUR_GAIN * part for part in torch.split(net.neighbours.weight, centre.shape[1], 1)
     ]
     centre = centre - torch.stack(others).sum(0)
-    return torch.cat((*others[: net.radius], centre, *others[net.radius :]), dim=1)
+    return torch.cat((*others[:index], centre, *others[index:]), dim=1)
 
 
 def damage_model(net: DamageNet) -> onnx.ModelProto:
@@ -214,10 +232,12 @@ def random_shapes(net: nn.Module) -> list[dict[str, tuple[int, ...]]]:
     for _ in range(4):
         height, width = (2 * int(side) for side in rng.integers(8, 60, 2))
         if isinstance(net, PlanesNet):
-            frames = int(rng.integers(2 * net.radius + 1, 12))
-            shapes.append(
-                {"y": (frames, 1, height, width), "uv": (frames, 2, height // 2, width // 2)}
-            )
+            if net.window.aligned:
+                frames, channels = int(rng.integers(1, 4)), len(net.window.offsets)
+            else:
+                frames, channels = int(rng.integers(2 * net.window.radius + 1, 12)), 1
+            uv = (frames, 2 * channels, height // 2, width // 2)
+            shapes.append({"y": (frames, channels, height, width), "uv": uv})
         else:
             shapes.append({"y": (int(rng.integers(1, 4)), 1, height, width)})
     return shapes
@@ -272,7 +292,8 @@ def _facts(net: PlanesNet | DamageNet) -> dict[str, Any]:
             "task": "damage",
             "scale": 1,
             "layout": "luma",
-            "radius": 0,
+            "offsets": [0],
+            "aligned": False,
             "receptive_field": net.receptive_field,
             "base": None,
         }
@@ -280,7 +301,8 @@ def _facts(net: PlanesNet | DamageNet) -> dict[str, Any]:
         "task": "deblock" if net.scale == 1 else "superres",
         "scale": net.scale,
         "layout": "planes",
-        "radius": net.radius,
+        "offsets": list(net.window.offsets),
+        "aligned": net.window.aligned,
         "receptive_field": net.receptive_field,
         "base": None if net.scale == 1 else "bicubic",
     }

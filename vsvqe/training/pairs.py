@@ -7,8 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from vsvqe.motion.alignment import Box, Sampling, displacements
+from vsvqe.nets.window import Window
 from vsvqe.training.resample import bicubic_matrix, chroma_shift
 from vsvqe.training.store import Bytes, Entry, Planes, Store
 
@@ -38,6 +41,10 @@ class Batch(NamedTuple):
     target_uv: Tensor
     mse: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        """Returns the batch on a device."""
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
 
 class Crop(NamedTuple):
     """One window before normalisation."""
@@ -49,11 +56,19 @@ class Crop(NamedTuple):
 
 @dataclass
 class Pair:
-    """A damaged clip and its clean original."""
+    """A damaged clip and its clean original.
+
+    Attributes:
+        shard: Where both are.
+        clean: The original.
+        damaged: What the network sees.
+        moved: The clip whose flow counts.
+    """
 
     shard: str
     clean: Entry
     damaged: Entry
+    moved: Entry
 
 
 @dataclass
@@ -75,37 +90,34 @@ class Pairs:
 
     def __post_init__(self) -> None:
         """Lists the pairs."""
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Takes in what was added to the store."""
-        self.store.refresh()
         self._pairs = {True: [], False: []}
         for pair in find_pairs(self.store, self.scale):
             self._pairs[pair.shard.startswith("stills")].append(pair)
 
-    def batch(self, rng: np.random.Generator, count: int, size: int, radius: int) -> Batch:
+    def batch(self, rng: np.random.Generator, count: int, size: int, window: Window) -> Batch:
         """Draws a batch.
 
         Args:
             rng: Source of all choices.
             count: Windows.
             size: Side of the damaged crop in luma pixels, even.
-            radius: Neighbours on either side.
+            window: Which frames a window has.
         """
-        return assemble([self._draw(rng, size, radius) for _ in range(count)], self.scale)
+        crops = [self._draw(rng, size, window) for _ in range(count)]
+        return assemble(crops, self.scale, window.centre)
 
-    def _draw(self, rng: np.random.Generator, size: int, radius: int) -> Crop:
+    def _draw(self, rng: np.random.Generator, size: int, window: Window) -> Crop:
         """Draws one window."""
         pairs = self._pairs[bool(rng.random() < self.stills_share)]
         pair = pairs[int(rng.integers(len(pairs)))]
         if self.scale == 1 and rng.random() < self.clean_share:
-            pair = Pair(pair.shard, pair.clean, pair.clean)
+            # Clean clips have no flow of their own; that of the damaged one fits nearly as well.
+            pair = Pair(pair.shard, pair.clean, pair.clean, pair.damaged)
         side = size if self.scale == 1 else size + 2 * MARGIN
         frame = int(rng.integers(pair.clean.frames))
         top = 2 * int(rng.integers((pair.damaged.height - side) // 2 + 1))
         left = 2 * int(rng.integers((pair.damaged.width - side) // 2 + 1))
-        crop = cut(self.store, pair, self.scale, frame, radius, top, left, side, side)
+        crop = cut(self.store, pair, self.scale, frame, window, Box(top, left, side, side))
         # Left-sited chroma is symmetric from top to bottom only.
         return _flip_vertically(crop) if rng.random() < 0.5 else crop
 
@@ -114,23 +126,13 @@ def find_pairs(store: Store, scale: int) -> list[Pair]:
     """Lists all pairs of a damaged clip and its original."""
     clean = {(shard, entry.source): entry for shard, entry in store.clips if entry.kind == "clean"}
     return [
-        Pair(shard, clean[shard, entry.source], entry)
+        Pair(shard, clean[shard, entry.source], entry, entry)
         for shard, entry in store.clips
         if entry.kind in DAMAGED[scale]
     ]
 
 
-def cut(
-    store: Store,
-    pair: Pair,
-    scale: int,
-    frame: int,
-    radius: int,
-    top: int,
-    left: int,
-    height: int,
-    width: int,
-) -> Crop:
+def cut(store: Store, pair: Pair, scale: int, frame: int, window: Window, box: Box) -> Crop:
     """Cuts the window around a frame.
 
     Beyond the ends of the clip, its first or last frame stands in, as in the filters.
@@ -140,30 +142,53 @@ def cut(
         pair: Which clips.
         scale: Size of the clean clip relative to the damaged one.
         frame: The centre frame.
-        radius: Neighbours on either side.
-        top: First row of the damaged crop, even.
-        left: First column of the damaged crop, even.
-        height: Rows of the damaged crop, even.
-        width: Columns of the damaged crop, even.
+        window: Which frames, and whether the neighbours are brought to where the content of the
+            centre frame is.
+        box: Part of the damaged clip.
     """
-    window = np.arange(frame - radius, frame + radius + 1)
-    frames = np.clip(window, 0, pair.damaged.frames - 1)
     damaged = store.planes(pair.shard, pair.damaged)
     clean = store.planes(pair.shard, pair.clean)
-    box = (top, left, height, width)
-    scaled = (top * scale, left * scale, height * scale, width * scale)
+    scaled = Box(*(scale * side for side in box))
     mse = pair.damaged.mse[frame] if pair.damaged.mse else 0.0
-    return Crop(_cut(damaged, frames, box), _cut(clean, np.array([frame]), scaled), mse)
+    if window.aligned:
+        cuts = _aligned(damaged, store.flows(pair.shard, pair.moved), frame, window, box)
+    else:
+        frames = np.clip(frame + np.array(window.offsets), 0, pair.damaged.frames - 1)
+        cuts = _cut(damaged, frames, box)
+    return Crop(cuts, _cut(clean, np.array([frame]), scaled), mse)
 
 
-def assemble(crops: list[Crop], scale: int) -> Batch:
-    """Normalises windows and adds the base of the residual."""
+def _aligned(
+    damaged: Planes, flows: NDArray[np.int16], frame: int, window: Window, box: Box
+) -> Planes:
+    """Cuts the same content out of all frames of a window."""
+    last = len(damaged.y) - 1
+    ahead = range(frame, frame + max(window.offsets))
+    behind = range(frame - 1, frame - 1 + min(window.offsets), -1)
+    onward = displacements([flows[n, 0] if n < last else None for n in ahead], box)
+    back = displacements([flows[n, 1] if n >= 0 else None for n in behind], box)
+    own = _cut(damaged, np.array([frame]), box)
+    pictures = []
+    for offset in window.offsets:
+        moved = onward[offset - 1] if offset > 0 else back[-offset - 1] if offset else None
+        if moved is None:
+            pictures.append(own)
+            continue
+        other = min(max(frame + offset, 0), last)
+        sampling = Sampling(moved, box)
+        y = sampling.luma(damaged.y[other])
+        u, v = (sampling.chroma(plane[other]) for plane in (damaged.u, damaged.v))
+        pictures.append(Planes(y[None], u[None], v[None]))
+    return Planes(*(np.concatenate(plane) for plane in zip(*pictures, strict=True)))
+
+
+def assemble(crops: list[Crop], scale: int, centre: int) -> Batch:
+    """Normalises windows and adds the base of the residual, made of the centre frame."""
     y = luma(np.stack([crop.damaged.y for crop in crops]))
     uv = chroma([crop.damaged for crop in crops])
     target_y = luma(np.stack([crop.clean.y for crop in crops]))
     target_uv = chroma([crop.clean for crop in crops])[:, 0]
     mse = torch.tensor([crop.mse for crop in crops])
-    centre = y.shape[1] // 2
     base_y, base_uv = y[:, centre : centre + 1], uv[:, centre]
     if scale == 1:
         return Batch(y, uv, base_y, base_uv, target_y, target_uv, mse)
@@ -199,8 +224,8 @@ def chroma(clips: list[Planes]) -> Tensor:
     return torch.from_numpy(codes).float().sub_(128.0).div_(224.0)
 
 
-def _cut(planes: Planes, frames: np.typing.NDArray[np.int64], box: tuple[int, ...]) -> Planes:
-    """Cuts a box, given in luma pixels, out of some frames."""
+def _cut(planes: Planes, frames: NDArray[np.int64], box: Box) -> Planes:
+    """Cuts a box out of some frames."""
     top, left, height, width = box
     high, low = slice(top, top + height), slice(top // 2, (top + height) // 2)
     wide, narrow = slice(left, left + width), slice(left // 2, (left + width) // 2)

@@ -82,7 +82,7 @@ def plan(data: Path, cache: Path, seed: int, passes: int) -> list[Job]:
                 name = f"{kind}-{turn}-{part:02d}"
                 own = zlib.crc32(f"{seed} {name}".encode())
                 jobs.append(Job(name, kind, tuple(files[part::14]), cache, own))
-    return jobs
+    return [job for job in jobs if job.files]
 
 
 def run(job: Job) -> str:

@@ -1,11 +1,13 @@
 """Clips as raw 4:2:0 planes in memory-mapped shards.
 
-A shard is two files: `<name>.planes`, the bytes, and `<name>.json`, the index. The index appears
-last and at once, so a trainer may look for new shards while others are being written.
+A shard is three files: `<name>.planes`, the bytes; `<name>.flows`, the flow between consecutive
+frames of every damaged clip; and `<name>.json`, the index, which appears last and at once: a shard
+is whole or not there.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Iterable
@@ -17,6 +19,8 @@ from typing import BinaryIO, NamedTuple
 import av
 import numpy as np
 from numpy.typing import NDArray
+
+from vsvqe.motion.alignment import Field, flow
 
 Bytes = NDArray[np.uint8]
 
@@ -42,6 +46,7 @@ class Entry:
         height: Luma height.
         width: Luma width.
         mse: Luma error of every frame against the undamaged version, in units of [0, 1].
+        flows: First byte of the flows, or -1 of a clip without.
     """
 
     source: str
@@ -52,6 +57,7 @@ class Entry:
     height: int
     width: int
     mse: tuple[float, ...]
+    flows: int
 
 
 class ShardWriter:
@@ -66,6 +72,7 @@ class ShardWriter:
         self._path = path
         self._entries: list[Entry] = []
         self._file: BinaryIO = open(path.with_suffix(".planes"), "wb")  # noqa: SIM115
+        self._flows: BinaryIO = open(path.with_suffix(".flows"), "wb")  # noqa: SIM115
 
     def __enter__(self) -> ShardWriter:
         """Returns the writer."""
@@ -90,8 +97,11 @@ class ShardWriter:
         """
         frames, height, width = planes.y.shape
         mse = () if reference is None else luma_mse(planes, reference)
-        offset = self._file.tell()
-        self._entries.append(Entry(source, kind, recipe, offset, frames, height, width, mse))
+        offset, flows = self._file.tell(), -1
+        if kind != "clean":
+            flows = self._flows.tell()
+            self._flows.write(both_ways(planes.y).tobytes())
+        self._entries.append(Entry(source, kind, recipe, offset, frames, height, width, mse, flows))
         for frame in zip(*planes, strict=True):
             for plane in frame:
                 self._file.write(np.ascontiguousarray(plane).tobytes())
@@ -104,6 +114,7 @@ class ShardWriter:
     ) -> None:
         """Closes the shard, and publishes it unless something went wrong."""
         self._file.close()
+        self._flows.close()
         if error is not None:
             return
         unfinished = self._path.with_suffix(".json.part")
@@ -121,20 +132,13 @@ class Store:
             folder: Folder of the cache.
             pattern: Glob pattern for the shards' names.
         """
-        self._folder = folder
-        self._pattern = pattern
-        self._maps: dict[str, Bytes] = {}
+        self._maps: dict[str, tuple[Bytes, Bytes]] = {}
         self.clips: list[tuple[str, Entry]] = []
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Opens shards that were finished since the last look."""
-        for index in sorted(self._folder.glob(self._pattern + ".json")):
-            if index.stem in self._maps:
-                continue
+        for index in sorted(folder.glob(pattern + ".json")):
             # As a plain array: slicing the subclass costs several times as much.
-            self._maps[index.stem] = np.asarray(
-                np.memmap(index.with_suffix(".planes"), np.uint8, "r")
+            self._maps[index.stem] = (
+                np.asarray(np.memmap(index.with_suffix(".planes"), np.uint8, "r")),
+                np.asarray(np.memmap(index.with_suffix(".flows"), np.uint8, "r")),
             )
             for fields in json.loads(index.read_text()):
                 fields["mse"] = tuple(fields["mse"])
@@ -144,13 +148,29 @@ class Store:
         """Returns the planes of a clip as views into the mapped file."""
         luma = entry.height * entry.width
         size = entry.frames * luma * 3 // 2
-        raw = self._maps[shard][entry.offset : entry.offset + size].reshape(entry.frames, -1)
+        raw = self._maps[shard][0][entry.offset : entry.offset + size].reshape(entry.frames, -1)
         chroma = (entry.frames, entry.height // 2, entry.width // 2)
         return Planes(
             raw[:, :luma].reshape(entry.frames, entry.height, entry.width),
             raw[:, luma : luma * 5 // 4].reshape(chroma),
             raw[:, luma * 5 // 4 :].reshape(chroma),
         )
+
+    def flows(self, shard: str, entry: Entry) -> NDArray[np.int16]:
+        """Returns the flows of a damaged clip, see ``both_ways``."""
+        shape = (entry.frames - 1, 2, entry.height // 2, entry.width // 2, 2)
+        size = 2 * int(np.prod(shape))
+        raw = self._maps[shard][1][entry.flows : entry.flows + size]
+        return raw.view(np.int16).reshape(shape)
+
+
+def both_ways(y: Bytes) -> NDArray[np.int16]:
+    """Returns the flow from every frame to the next and back, `[T - 1, 2, H / 2, W / 2, 2]`."""
+    pairs = [(flow(a, b), flow(b, a)) for a, b in itertools.pairwise(y)]
+    fields: Field = np.array(pairs, np.int16).reshape(
+        len(pairs), 2, y.shape[1] // 2, y.shape[2] // 2, 2
+    )
+    return fields
 
 
 def luma_mse(planes: Planes, reference: Planes) -> tuple[float, ...]:

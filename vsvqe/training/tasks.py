@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vsvqe.motion.alignment import Box
 from vsvqe.nets.damage import BEST_PSNR, WORST_PSNR, DamageNet
 from vsvqe.nets.planes import PlanesNet
+from vsvqe.nets.window import SINGLE
 from vsvqe.training.losses import mixed_error, relative_error
 from vsvqe.training.pairs import Batch, Pair, Pairs, assemble, cut, find_pairs, luma
 from vsvqe.training.perceptual import Perceptual
@@ -32,7 +34,6 @@ class Restoration:
         valid: Clips never trained on.
         count: Windows in a batch.
         size: Side of the crops.
-        single_share: Share of the training on single frames, before neighbours join.
     """
 
     net: PlanesNet
@@ -40,14 +41,12 @@ class Restoration:
     valid: Store
     count: int
     size: int
-    single_share: float
 
-    def batch(self, rng: np.random.Generator, progress: float) -> Batch:
-        """Draws a batch, with neighbours after the first part of the training."""
-        radius = 0 if progress < self.single_share else self.net.radius
-        return self.pairs.batch(rng, self.count, self.size, radius)
+    def batch(self, rng: np.random.Generator) -> Batch:
+        """Draws a batch."""
+        return self.pairs.batch(rng, self.count, self.size, self.net.window)
 
-    def loss(self, batch: Batch, progress: float) -> Tensor:
+    def loss(self, batch: Batch) -> Tensor:
         """Returns the error of the restored frames."""
         y, uv = self.net.windows(batch.y, batch.uv)
         y_error = batch.base_y + y - batch.target_y
@@ -70,10 +69,6 @@ class Restoration:
             gains.setdefault(damage_name(pair), []).append(gain.item())
         return {name: float(np.mean(values)) for name, values in gains.items()}
 
-    def refresh(self) -> None:
-        """Takes in new shards."""
-        self.pairs.refresh()
-
 
 @dataclass
 class Detail(Restoration):
@@ -85,7 +80,7 @@ class Detail(Restoration):
 
     perceptual: Perceptual = field(kw_only=True)
 
-    def loss(self, batch: Batch, progress: float) -> Tensor:
+    def loss(self, batch: Batch) -> Tensor:
         """Returns the absolute error plus the perceptual distance of the restored frames."""
         residual_y, residual_uv = self.net.windows(batch.y, batch.uv)
         y, uv = batch.base_y + residual_y, batch.base_uv + residual_uv
@@ -128,11 +123,11 @@ class Damage:
     count: int = 24
     size: int = 160
 
-    def batch(self, rng: np.random.Generator, progress: float) -> Batch:
+    def batch(self, rng: np.random.Generator) -> Batch:
         """Draws a batch of single frames."""
-        return self.pairs.batch(rng, self.count, self.size, 0)
+        return self.pairs.batch(rng, self.count, self.size, SINGLE)
 
-    def loss(self, batch: Batch, progress: float) -> Tensor:
+    def loss(self, batch: Batch) -> Tensor:
         """Returns the mean absolute error in decibels."""
         error = (batch.y - batch.target_y).square().mean((1, 2, 3))
         psnr = (FULL_RANGE_DECIBELS - 10.0 * torch.log10(error + 1e-8)).clamp(WORST_PSNR, BEST_PSNR)
@@ -157,10 +152,6 @@ class Damage:
                 figures.setdefault(name + "-off", []).append(float(np.abs(estimate - psnr).mean()))
         return {name: float(np.mean(values)) for name, values in figures.items()}
 
-    def refresh(self) -> None:
-        """Takes in new shards."""
-        self.pairs.refresh()
-
 
 def validation_batch(store: Store, pair: Pair, net: PlanesNet) -> Batch:
     """Returns the middle of three frames of a clip."""
@@ -169,37 +160,14 @@ def validation_batch(store: Store, pair: Pair, net: PlanesNet) -> Batch:
     top = (pair.damaged.height - height) // 4 * 2
     left = (pair.damaged.width - width) // 4 * 2
     frames = np.linspace(3, pair.clean.frames - 4, 3).astype(int)
-    crops = [
-        cut(store, pair, net.scale, frame, net.radius, top, left, height, width) for frame in frames
-    ]
-    return assemble(crops, net.scale)
+    box = Box(top, left, height, width)
+    crops = [cut(store, pair, net.scale, int(frame), net.window, box) for frame in frames]
+    return assemble(crops, net.scale, net.window.centre)
 
 
 def damage_name(pair: Pair) -> str:
     """Returns what was done to the damaged clip: the encoder, or the kind without one."""
     return pair.damaged.recipe.partition(" ")[0] or pair.damaged.kind
-
-
-def deblock(pairs: Pairs, valid: Store, single_share: float = 0.2) -> Restoration:
-    """Returns the training of Deblock."""
-    return Restoration(PlanesNet(2, 1, 32, 4), pairs, valid, 8, 112, single_share)
-
-
-def superres(pairs: Pairs, valid: Store, single_share: float = 0.2) -> Restoration:
-    """Returns the training of SuperRes x2."""
-    return Restoration(PlanesNet(2, 2, 32, 4), pairs, valid, 16, 72, single_share)
-
-
-def detail(pairs: Pairs, valid: Store, weights: Path) -> Detail:
-    """Returns the fine-tuning of SuperRes x2 for detail.
-
-    Args:
-        pairs: The training data.
-        valid: Clips never trained on.
-        weights: SqueezeNet's features, see `Perceptual`.
-    """
-    net = PlanesNet(2, 2, 32, 4)
-    return Detail(net, pairs, valid, 8, 72, 0.0, perceptual=Perceptual(weights))
 
 
 def start_from(net: nn.Module, checkpoint: Path) -> None:

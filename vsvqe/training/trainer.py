@@ -1,47 +1,55 @@
-"""The training loop: schedule by elapsed time, EMA, checkpoints, resume, log."""
+"""The training loop: schedule by steps, EMA, checkpoints, resume, log."""
 
 from __future__ import annotations
 
 import copy
 import csv
 import logging
-import math
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from vsvqe.training.optimisers import MuonAdamW
+from vsvqe.training.schedules import plateau_end, warmup_stable_decay
 
 EMA_DECAY = 0.999
 GRADIENT_NORM = 1.0
-WARM_UP = 0.01
-LAST_RATE = 0.01
+# Share of the steps before the last ones, whose small updates deserve float32.
+LOW_PRECISION = 0.92
 
 log = logging.getLogger(__name__)
 
 
-class Task[B](Protocol):
+class Movable(Protocol):
+    """What can be moved to a device, as tensors can."""
+
+    def to(self, device: torch.device) -> Self:
+        """Returns it on a device."""
+
+
+class Task[B: Movable](Protocol):
     """What is trained: a network with its data and loss."""
 
     @property
     def net(self) -> nn.Module:
         """The network."""
 
-    def batch(self, rng: np.random.Generator, progress: float) -> B:
-        """Draws a batch; progress goes from 0 to 1 over the training."""
+    def batch(self, rng: np.random.Generator) -> B:
+        """Draws a batch."""
 
-    def loss(self, batch: B, progress: float) -> Tensor:
+    def loss(self, batch: B) -> Tensor:
         """Returns the loss of a batch."""
 
     def validate(self, net: nn.Module) -> dict[str, float]:
         """Returns figures on pictures never trained on, by name."""
-
-    def refresh(self) -> None:
-        """Takes in data that appeared since the last look."""
 
 
 @dataclass(frozen=True)
@@ -49,41 +57,63 @@ class Settings:
     """How to train.
 
     Attributes:
-        out: Folder for the checkpoint and the log.
-        seconds: Training time, over which the schedule runs.
+        out: Folder for the checkpoints and the log.
+        steps: Length of the training.
         rate: Highest learning rate.
         seed: Seed of the batches and of the initial weights.
         threads: Threads of PyTorch.
-        bfloat16_share: Share of the training in bfloat16, before the last part in float32.
+        workers: Processes that draw batches; 0 draws them in between.
+        device: "cpu" or "cuda".
+        low_precision: Whether to compute in bfloat16, but for the last steps.
         pause: Seconds between checkpoints.
     """
 
     out: Path
-    seconds: float
+    steps: int
     rate: float
     seed: int = 1
     threads: int = 1
-    bfloat16_share: float = 0.85
+    workers: int = 0
+    device: str = "cpu"
+    low_precision: bool = True
     pause: float = 180.0
 
     @property
     def checkpoint(self) -> Path:
-        """Path of the checkpoint."""
+        """Path of the newest checkpoint."""
         return self.out / "checkpoint.pt"
 
-
-def learning_rate(progress: float, highest: float) -> float:
-    """Returns the rate: a short warm-up, then a cosine."""
-    warm = min(1.0, (progress + 1e-4) / WARM_UP)
-    cosine = 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
-    return highest * warm * (LAST_RATE + (1.0 - LAST_RATE) * cosine)
+    @property
+    def plateau(self) -> Path:
+        """Path of the checkpoint at the end of the plateau, where a longer training goes on."""
+        return self.out / "plateau.pt"
 
 
-class Trainer[B]:
-    """Trains one task to the end of its time, continuing from a checkpoint if there is one."""
+class Batches[B: Movable](Dataset[B]):
+    """The batches of a training: each depends on the seed and its step alone."""
+
+    def __init__(self, task: Task[B], seed: int, steps: int) -> None:
+        """Remembers what to draw from."""
+        self._task = task
+        self._seed = seed
+        self._steps = steps
+
+    def __len__(self) -> int:
+        """Returns the number of steps."""
+        return self._steps
+
+    def __getitem__(self, step: int) -> B:
+        """Draws the batch of a step."""
+        return self._task.batch(np.random.default_rng((self._seed, step)))
+
+
+class Trainer[B: Movable]:
+    """Trains one task to its last step, continuing from a checkpoint if there is one."""
 
     def __init__(self, task: Task[B], settings: Settings) -> None:
-        """Sets up, or resumes from the checkpoint in the folder.
+        """Sets up, or resumes from a checkpoint in the folder.
+
+        A finished training with fewer steps is continued from the end of its plateau.
 
         Args:
             task: What to train.
@@ -93,52 +123,58 @@ class Trainer[B]:
         settings.out.mkdir(parents=True, exist_ok=True)
         self._task = task
         self._settings = settings
-        self._net = task.net.to(memory_format=torch.channels_last)
+        self._device = torch.device(settings.device)
+        self._net = task.net.to(self._device)
+        self._net.to(memory_format=torch.channels_last)
         self._ema = copy.deepcopy(self._net).requires_grad_(False)
-        self._optimizer = torch.optim.AdamW(
-            self._net.parameters(), settings.rate, weight_decay=0, fused=True
-        )
-        self._rng = np.random.default_rng(settings.seed)
+        self._optimiser = MuonAdamW(self._net, settings.rate)
+        self._plateau_end = plateau_end(settings.steps)
         self._step = 0
-        self._elapsed = 0.0
-        if settings.checkpoint.exists():
-            self._resume()
+        self._seconds = 0.0
+        self._resume()
 
     def run(self) -> None:
-        """Trains until the time is used up."""
-        settings = self._settings
-        started = time.monotonic() - self._elapsed
-        saved = told = self._elapsed
+        """Trains to the last step."""
+        settings, steps = self._settings, self._settings.steps
         losses: list[float] = []
         norms: list[float] = []
-        while self._elapsed < settings.seconds:
-            loss, norm = self._update(self._elapsed / settings.seconds)
-            losses.append(loss)
-            norms.append(norm)
-            self._elapsed = time.monotonic() - started
-            if self._elapsed - told > 30.0:
-                told = self._elapsed
-                self._tell(float(np.mean(losses)))
-            if self._elapsed - saved > settings.pause:
-                saved = self._elapsed
-                self._report(float(np.mean(losses)), float(np.median(norms)))
-                losses, norms = [], []
-                self._task.refresh()
-        self._report(float(np.mean(losses or [0.0])), float(np.median(norms or [0.0])))
+        saved = time.monotonic()
+        loader = DataLoader(
+            Batches(self._task, settings.seed, steps),
+            batch_size=None,
+            sampler=range(self._step, steps),
+            num_workers=settings.workers,
+            pin_memory=self._device.type == "cuda",
+        )
+        with tqdm(total=steps, initial=self._step, mininterval=10.0, unit="step") as bar:
+            started = time.monotonic()
+            for batch in loader:
+                loss, norm = self._update(batch.to(self._device))
+                losses.append(loss)
+                norms.append(norm)
+                self._seconds += time.monotonic() - started
+                started = time.monotonic()
+                bar.update()
+                if self._step == self._plateau_end:
+                    self._save(settings.plateau)
+                if time.monotonic() - saved > settings.pause:
+                    self._report(float(np.mean(losses)), float(np.median(norms)))
+                    losses, norms = [], []
+                    saved = started = time.monotonic()
+        if losses:
+            self._report(float(np.mean(losses)), float(np.median(norms)))
 
-    def _update(self, progress: float) -> tuple[float, float]:
+    def _update(self, batch: B) -> tuple[float, float]:
         """Makes one step; returns the loss and the norm of its gradient."""
-        batch = self._task.batch(self._rng, progress)
-        low = progress < self._settings.bfloat16_share
-        with torch.autocast("cpu", torch.bfloat16, enabled=low):
-            loss = self._task.loss(batch, progress)
-        self._optimizer.zero_grad()
+        low = self._settings.low_precision and self._step < LOW_PRECISION * self._settings.steps
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=low):
+            loss = self._task.loss(batch)
+        self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self._net.parameters(), GRADIENT_NORM)
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate(progress, self._settings.rate)
-        self._optimizer.step()
         self._step += 1
+        self._optimiser.set_rate(self._rate())
+        self._optimiser.step()
         decay = min(EMA_DECAY, (1 + self._step) / (10 + self._step))
         with torch.no_grad():
             averages, weights = self._ema.parameters(), self._net.parameters()
@@ -146,18 +182,17 @@ class Trainer[B]:
                 average.lerp_(weight, 1.0 - decay)
         return loss.item(), norm.item()
 
-    def _tell(self, loss: float) -> None:
-        """Logs a line with the time left."""
-        left = self._settings.seconds - self._elapsed
-        log.info("step %d, loss %.5f, %.0f min left", self._step, loss, left / 60.0)
+    def _rate(self) -> float:
+        """Returns the learning rate of the current step."""
+        return self._settings.rate * warmup_stable_decay(self._step, self._settings.steps)
 
     def _report(self, loss: float, norm: float) -> None:
         """Validates the averaged weights, writes log and checkpoint."""
         figures = self._task.validate(self._ema)
         row: dict[str, float] = {
             "step": self._step,
-            "seconds": round(self._elapsed, 1),
-            "rate": learning_rate(self._elapsed / self._settings.seconds, self._settings.rate),
+            "seconds": round(self._seconds, 1),
+            "rate": self._rate(),
             "loss": loss,
             "norm": norm,
             **{name: round(figure, 4) for name, figure in figures.items()},
@@ -170,31 +205,39 @@ class Trainer[B]:
             if new:
                 writer.writeheader()
             writer.writerow(row)
-        self._save()
+        self._save(self._settings.checkpoint)
 
-    def _save(self) -> None:
-        """Writes the checkpoint, at once or not at all."""
+    def _save(self, path: Path) -> None:
+        """Writes a checkpoint, at once or not at all."""
         state = {
             "net": self._net.state_dict(),
             "ema": self._ema.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "rng": self._rng.bit_generator.state,
+            "optimiser": self._optimiser.state_dict(),
+            "torch_rng": torch.get_rng_state(),
             "step": self._step,
-            "elapsed": self._elapsed,
-            "seconds": self._settings.seconds,
-            "seed": self._settings.seed,
+            "seconds": self._seconds,
+            "steps": self._settings.steps,
         }
-        part = self._settings.checkpoint.with_suffix(".part")
+        part = path.with_suffix(".part")
         torch.save(state, part)
-        os.replace(part, self._settings.checkpoint)
+        os.replace(part, path)
 
     def _resume(self) -> None:
-        """Continues from the checkpoint."""
-        state: dict[str, Any] = torch.load(self._settings.checkpoint, weights_only=True)
-        self._net.load_state_dict(state["net"])
-        self._ema.load_state_dict(state["ema"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._rng.bit_generator.state = state["rng"]
-        self._step = state["step"]
-        self._elapsed = state["elapsed"]
-        log.info("resumed at step %d", self._step)
+        """Continues from the newest checkpoint that lies on the way of this training."""
+        for path in (self._settings.checkpoint, self._settings.plateau):
+            if not path.exists():
+                continue
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            # Once the rate fell, a longer training would have gone another way.
+            if state["steps"] != self._settings.steps and state["step"] > min(
+                plateau_end(state["steps"]), self._plateau_end
+            ):
+                continue
+            self._net.load_state_dict(state["net"])
+            self._ema.load_state_dict(state["ema"])
+            self._optimiser.load_state_dict(state["optimiser"])
+            torch.set_rng_state(state["torch_rng"])
+            self._step = state["step"]
+            self._seconds = state["seconds"]
+            log.info("resumed at step %d", self._step)
+            return

@@ -1,0 +1,58 @@
+"""What the networks are trained on."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from vsvqe.nets.window import SINGLE, Window
+from vsvqe.training.pairs import Pairs, find_pairs
+from vsvqe.training.store import Store
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_damaged_and_clean_show_the_same_place(cache, scale):
+    store = Store(cache)
+    pairs = find_pairs(store, scale)
+    assert pairs
+    for pair in pairs:
+        damaged = store.planes(pair.shard, pair.damaged).y[4].astype(np.float32)
+        clean = store.planes(pair.shard, pair.clean).y[4].astype(np.float32)
+        if scale == 2:
+            damaged = cv2.resize(damaged, clean.shape[::-1], interpolation=cv2.INTER_CUBIC)
+        window = cv2.createHanningWindow(clean.shape[::-1], cv2.CV_32F)
+        shift, response = cv2.phaseCorrelate(clean, damaged, window)
+        # An encoder that leaves out small motion moves things by itself.
+        limit = 0.6 if pair.damaged.recipe else 0.15
+        assert np.hypot(*shift) < limit, (pair.damaged.recipe, shift)
+        assert response > 0.1
+
+
+def test_the_error_of_a_frame_is_recorded(cache):
+    store = Store(cache)
+    for pair in find_pairs(store, 1):
+        damaged = store.planes(pair.shard, pair.damaged).y.astype(np.float64)
+        clean = store.planes(pair.shard, pair.clean).y.astype(np.float64)
+        wanted = np.square((damaged - clean) / 219.0).mean((1, 2))
+        np.testing.assert_allclose(pair.damaged.mse, wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_aligned_windows_are_more_alike(cache, scale):
+    pairs = Pairs(Store(cache, "train-*"), scale, stills_share=0.0, clean_share=0.0)
+
+    def spread(aligned: bool) -> float:
+        window = Window((-2, -1, 0, 1, 2), aligned)
+        batch = pairs.batch(np.random.default_rng(3), 8, 48, window)
+        return float((batch.y - batch.y[:, 2:3]).abs().mean())
+
+    assert spread(aligned=True) < 0.6 * spread(aligned=False)
+
+
+def test_a_window_of_one_is_the_centre_of_a_larger_one(cache):
+    pairs = Pairs(Store(cache, "[st]*"), 1)
+    single = pairs.batch(np.random.default_rng(5), 4, 32, SINGLE)
+    window = pairs.batch(np.random.default_rng(5), 4, 32, Window((-1, 0, 2), aligned=True))
+    assert torch.equal(single.y[:, 0], window.y[:, 1])
+    assert torch.equal(single.base_y, window.base_y)
+    assert torch.equal(single.target_uv, window.target_uv)

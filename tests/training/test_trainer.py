@@ -1,0 +1,120 @@
+"""Trainings that are interrupted, continued and parallel, on a tiny network."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vsvqe.nets.planes import PlanesNet
+from vsvqe.nets.window import Window
+from vsvqe.training.pairs import Pairs
+from vsvqe.training.schedules import cosine_restarts, warmup_stable_decay
+from vsvqe.training.store import Store
+from vsvqe.training.tasks import Restoration
+from vsvqe.training.trainer import Batches, Settings, Trainer
+
+WINDOW = Window((-1, 0, 1, 2), aligned=True)
+
+
+def task(cache: Path, scale: int = 1) -> Restoration:
+    torch.manual_seed(0)
+    store, valid = Store(cache, "[st]*"), Store(cache, "valid-*")
+    net = PlanesNet(WINDOW, scale, channels=8, blocks=1)
+    return Restoration(net, Pairs(store, scale), valid, count=4, size=32)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "checkpoint.pt", weights_only=True)["ema"]
+
+
+def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, other[name], rtol=1e-4, atol=1e-6)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def test_a_training_that_was_killed_goes_on_as_if_nothing_had_been(cache, tmp_path):
+    whole = Settings(tmp_path / "whole", steps=12, rate=1e-3, pause=0.0)
+    Trainer(task(cache), whole).run()
+
+    broken = Settings(tmp_path / "broken", steps=12, rate=1e-3, pause=0.0)
+    trainer = Trainer(task(cache), broken)
+    update, count = trainer._update, 0
+
+    def fail(batch):
+        nonlocal count
+        count += 1
+        if count == 8:
+            raise Interrupted
+        return update(batch)
+
+    trainer._update = fail
+    with pytest.raises(Interrupted):
+        trainer.run()
+    Trainer(task(cache), broken).run()
+    assert_same(weights(broken.out), weights(whole.out))
+
+
+def test_a_finished_training_can_be_made_longer(cache, tmp_path):
+    Trainer(task(cache), Settings(tmp_path / "on", steps=8, rate=1e-3)).run()
+    longer = Trainer(task(cache), Settings(tmp_path / "on", steps=16, rate=1e-3))
+    assert longer._step == 6
+    longer.run()
+    Trainer(task(cache), Settings(tmp_path / "once", steps=16, rate=1e-3)).run()
+    assert_same(weights(tmp_path / "on"), weights(tmp_path / "once"))
+
+
+def test_workers_draw_the_same_batches(cache, tmp_path):
+    alone = Settings(tmp_path / "alone", steps=4, rate=1e-3)
+    helped = Settings(tmp_path / "helped", steps=4, rate=1e-3, workers=2)
+    for settings in (alone, helped):
+        Trainer(task(cache), settings).run()
+    assert_same(weights(alone.out), weights(helped.out))
+
+
+def test_batches_differ_from_step_to_step(cache):
+    batches = Batches(task(cache), seed=1, steps=2)
+    assert not torch.equal(batches[0].y, batches[1].y)
+    assert torch.equal(batches[1].y, batches[1].y)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scale", "better"), [(1, 0.99), (2, 0.93)])
+def test_it_learns(scale, better, cache, tmp_path):
+    restoration = task(cache, scale)
+    held_out = Batches(restoration, seed=2, steps=20)
+    Trainer(restoration, Settings(tmp_path, steps=600, rate=2e-3)).run()
+
+    def loss(net: PlanesNet) -> float:
+        measured = dataclasses.replace(restoration, net=net)
+        with torch.no_grad():
+            return float(np.mean([measured.loss(held_out[n]).item() for n in range(20)]))
+
+    trained = PlanesNet(WINDOW, scale, channels=8, blocks=1)
+    untrained = loss(trained)
+    trained.load_state_dict(weights(tmp_path))
+    assert loss(trained) < better * untrained
+    assert (tmp_path / "log.csv").read_text().count("\n") >= 2
+
+
+def test_the_plateau_does_not_depend_on_the_length():
+    short = [warmup_stable_decay(step, 1000) for step in range(1001)]
+    long = [warmup_stable_decay(step, 4000) for step in range(1001)]
+    assert short[:751] == long[:751]
+    assert short[-1] == 0.0
+    assert max(np.diff(short[750:])) < 0.0
+
+
+def test_cosine_restarts_match_pytorch():
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimiser = torch.optim.SGD([parameter], lr=1.0)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimiser, 10, eta_min=0.1)
+    for step in range(35):
+        assert cosine_restarts(step, 10, 0.1) == pytest.approx(theirs.get_last_lr()[0])
+        optimiser.step()
+        theirs.step()

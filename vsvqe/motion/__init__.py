@@ -1,0 +1,1 @@
+"""Motion between frames: array code that needs no clip."""

@@ -1,0 +1,116 @@
+"""What is trained under which name: network, data, loss and rate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from vsvqe.nets.damage import DamageNet
+from vsvqe.nets.planes import PlanesNet
+from vsvqe.nets.window import Window
+from vsvqe.training import tasks
+from vsvqe.training.pairs import Pairs
+from vsvqe.training.perceptual import Perceptual
+from vsvqe.training.store import Store
+
+# Encoders refine what they repeat: later frames tell more about a frame than earlier ones.
+_CODED = Window((-2, -1, 0, 1, 2, 3, 4), aligned=True)
+_AHEAD = Window((0, 1, 2, 4), aligned=True)
+_AROUND = Window((-2, -1, 0, 1, 2), aligned=True)
+
+_DEBLOCK = "Removes compression artifacts of H.264, HEVC and MPEG-4, from QP 20 to 42"
+_SUPERRES = "Doubles the size, of clean and of moderately compressed video"
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a training works with.
+
+    Attributes:
+        store: Clips to train on.
+        valid: Clips never trained on.
+        weights: SqueezeNet's features, see ``Perceptual``; for designs that are perceptual.
+    """
+
+    store: Store
+    valid: Store
+    weights: Path | None = None
+
+
+@dataclass(frozen=True)
+class Design:
+    """Everything that makes a model, but data and time.
+
+    Attributes:
+        description: One sentence for people.
+        net: Makes the network.
+        task: Given the network and material, returns the training.
+        rate: Highest learning rate.
+        low_precision: Whether it may be trained in bfloat16.
+    """
+
+    description: str
+    net: Callable[[], nn.Module]
+    task: Callable[[nn.Module, Material], tasks.Restoration | tasks.Damage]
+    rate: float = 1e-3
+    low_precision: bool = True
+
+
+def _deblock(net: nn.Module, material: Material) -> tasks.Restoration:
+    assert isinstance(net, PlanesNet)
+    return tasks.Restoration(net, Pairs(material.store, 1), material.valid, count=8, size=112)
+
+
+def _superres(net: nn.Module, material: Material) -> tasks.Restoration:
+    assert isinstance(net, PlanesNet)
+    return tasks.Restoration(net, Pairs(material.store, 2), material.valid, count=16, size=72)
+
+
+def _detail(net: nn.Module, material: Material) -> tasks.Detail:
+    assert isinstance(net, PlanesNet)
+    if material.weights is None:
+        raise ValueError("this design is perceptual: give the weights of SqueezeNet")
+    perceptual = Perceptual(material.weights)
+    pairs = Pairs(material.store, 2)
+    return tasks.Detail(net, pairs, material.valid, count=8, size=72, perceptual=perceptual)
+
+
+def _damage(net: nn.Module, material: Material) -> tasks.Damage:
+    assert isinstance(net, DamageNet)
+    return tasks.Damage(net, Pairs(material.store, 1, clean_share=0.25), material.valid)
+
+
+DESIGNS = {
+    "deblock-fast": Design(
+        f"{_DEBLOCK}, in little time; looks at four aligned frames.",
+        lambda: PlanesNet(_AHEAD, 1, channels=32, blocks=3),
+        _deblock,
+    ),
+    "deblock-balanced": Design(
+        f"{_DEBLOCK}; looks at seven aligned frames.",
+        lambda: PlanesNet(_CODED, 1, channels=48, blocks=4),
+        _deblock,
+    ),
+    "superres-x2-balanced": Design(
+        f"{_SUPERRES}; looks at five aligned frames.",
+        lambda: PlanesNet(_AROUND, 2, channels=48, blocks=4),
+        _superres,
+    ),
+    "superres-x2-detail": Design(
+        "Doubles the size with crisper texture, at some cost in PSNR; begins with superres-x2.",
+        lambda: PlanesNet(_AROUND, 2, channels=48, blocks=4),
+        _detail,
+        rate=2e-4,
+    ),
+    "damage": Design(
+        "Estimates the PSNR-Y of a compressed frame against its unknown original.",
+        DamageNet,
+        _damage,
+        rate=2e-3,
+        # It works with exponentials, which bfloat16 is too coarse for.
+        low_precision=False,
+    ),
+}
