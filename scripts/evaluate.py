@@ -1,28 +1,38 @@
-"""Measures the shipped models on clips that they were not trained on, beside other filters.
+"""Measures models and chains of filters on clips that were not trained on, beside other filters.
+
+Everything runs through the real filters. Without ``--methods`` the shipped models are measured,
+at what the tables are about.
 
 The folder of clips has `valid/*.mp4` (clean, 8-bit 4:2:0, BT.709) and
 `weights/alexnet_features_torchvision_layout.pth` (torchvision's AlexNet features, for LPIPS).
-What was encoded and measured once is kept in the work folder.
+What was encoded and measured once is kept in the work folder. Speed is not: it is measured anew
+for ``--plots``, on the first of the clips.
 
-Example:
+Examples:
     python scripts/evaluate.py --data data --recipes hevc37 x2avc --out docs/evaluation.md
+    python scripts/evaluate.py --data data --recipes hevc32 hevc37 hevc42 --plots docs/plots
+    python scripts/evaluate.py --data data --recipes x2avc --out build/mine.md --methods
+        Lanczos "Deblock('auto') + SuperRes(model='mine.onnx')" "SuperRes(detail=0.5)"
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 # The checkout's own code and models are measured, whatever is installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from vsvqe.evaluation import report
-from vsvqe.evaluation.methods import methods
-from vsvqe.evaluation.recipes import RECIPES
+from vsvqe.evaluation.methods import Method, methods, select
+from vsvqe.evaluation.recipes import RECIPES, Recipe
 from vsvqe.evaluation.scores import Score, Scorer
+from vsvqe.evaluation.speed import Speed, measure
 from vsvqe.inference import session
 from vsvqe.metrics.lpips import Lpips
 
@@ -55,18 +65,44 @@ def evaluate(options: argparse.Namespace) -> list[Score]:
     session.logger.propagate = False
     weights = options.data / "weights" / "alexnet_features_torchvision_layout.pth"
     scorer = Scorer(options.work, Lpips(weights), options.every, engines.seen)
-    clips = sorted((options.data / "valid").glob("*.mp4"))
-    if options.clips:
-        clips = [clip for clip in clips if clip.stem in options.clips]
-    wanted = [(clip, RECIPES[name]) for clip in clips for name in options.recipes]
+    wanted = [(clip, RECIPES[name]) for clip in clips(options) for name in options.recipes]
     # Neighbours of one size share what was computed of the original.
     wanted.sort(key=lambda pair: (pair[0], pair[1].scale))
     scores = []
     for number, (clip, recipe) in enumerate(wanted, 1):
-        for method in methods(recipe, options.backend):
+        for method in compared(recipe, options):
             scores.append(scorer.score(clip, recipe, method))
         log.info("%d/%d: %s, %s", number, len(wanted), clip.stem, recipe.name)
     return scores
+
+
+def speeds(options: argparse.Namespace, scores: Sequence[Score]) -> list[Speed]:
+    """Measures the speed of every method, on the recipe of each scale that has the most."""
+    clip = clips(options)[0]
+    chosen = [RECIPES[name] for name in options.recipes]
+    damaging = [recipe for recipe in chosen if recipe.encoder or recipe.scale > 1]
+    found = []
+    for scale in sorted({recipe.scale for recipe in damaging}):
+        own = {r.name: compared(r, options) for r in damaging if r.scale == scale}
+        name = max(own, key=lambda name: len(own[name]))
+        found += measure(clip, RECIPES[name], own[name], scores, options.work)
+        log.info("speed on %s, %s", clip.stem, name)
+    return found
+
+
+def clips(options: argparse.Namespace) -> list[Path]:
+    """Returns the clean clips that are asked for."""
+    found = sorted((options.data / "valid").glob("*.mp4"))
+    return [clip for clip in found if not options.clips or clip.stem in options.clips]
+
+
+def compared(recipe: Recipe, options: argparse.Namespace) -> list[Method]:
+    """Returns what is compared on a recipe: all there is, or the first and what is asked for."""
+    every = methods(recipe, options.backend)
+    if not options.methods:
+        return every
+    wanted = select(recipe, options.backend, options.methods)
+    return [every[0], *(method for method in wanted if method.name != every[0].name)]
 
 
 def command(options: argparse.Namespace) -> str:
@@ -74,26 +110,42 @@ def command(options: argparse.Namespace) -> str:
     words = ["python", "scripts/evaluate.py", "--data", "data", "--recipes", *options.recipes]
     if options.clips:
         words += ["--clips", *options.clips]
+    if options.methods:
+        words += ["--methods", *options.methods]
     if options.backend != "auto":
         words += ["--backend", options.backend]
     if options.every != 4:
         words += ["--every", str(options.every)]
+    if options.plots:
+        words += ["--plots", str(options.plots)]
     return shlex.join([*words, "--out", str(options.out)])
 
 
 def arguments() -> argparse.Namespace:
     """Parses the command line."""
-    parser = argparse.ArgumentParser(description="Measures the shipped models.")
+    parser = argparse.ArgumentParser(description="Measures models and chains of filters.")
     parser.add_argument("--data", type=Path, required=True, help="folder with valid/ and weights/")
     parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=DEFAULT)
     parser.add_argument("--clips", nargs="+", help="only these, by name without suffix")
+    parser.add_argument(
+        "--methods", nargs="+", help="names as the tables show them, or chains: 'Deblock(0.5)'"
+    )
     parser.add_argument("--backend", default="auto")
-    parser.add_argument("--every", type=int, default=4, help="frames between those LPIPS sees")
+    parser.add_argument("--every", type=int, default=4, help="step of LPIPS, MS-SSIM and tOF")
+    parser.add_argument("--plots", type=Path, help="folder for plots, of speed too")
     parser.add_argument("--work", type=Path, default=Path("build/evaluation"))
     parser.add_argument("--out", type=Path, default=Path("docs/evaluation.md"))
     parser.add_argument("--readme", type=Path, help="file whose figures section is filled")
     parser.add_argument("--update-cards", action="store_true", help="write gains into the cards")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not clips(options):
+        parser.error(f"no such clips in {options.data / 'valid'}")
+    try:
+        for name in options.recipes:
+            compared(RECIPES[name], options)
+    except ValueError as error:
+        parser.error(str(error))
+    return options
 
 
 def main() -> None:
@@ -102,10 +154,18 @@ def main() -> None:
     options = arguments()
     scores = evaluate(options)
     measured_by = command(options)
+    drawn: list[Path] = []
+    if options.plots:
+        # Only who wants plots needs matplotlib.
+        from vsvqe.evaluation.plots import write_plots
+
+        drawn = write_plots(scores, speeds(options, scores), options.plots)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(report.markdown(scores, measured_by, options.every), encoding="utf-8")
+    shown = [Path(os.path.relpath(plot, options.out.parent)) for plot in drawn]
+    page = report.markdown(scores, measured_by, options.every, shown)
+    options.out.write_text(page, encoding="utf-8")
     report.write_csv(scores, options.out.with_suffix(".csv"))
-    written = [options.out, options.out.with_suffix(".csv")]
+    written = [options.out, options.out.with_suffix(".csv"), *drawn]
     if options.readme:
         report.fill_section(options.readme, "figures", report.summary(scores, measured_by))
         written.append(options.readme)

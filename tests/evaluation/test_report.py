@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from vsvqe.evaluation import report
+from vsvqe.evaluation.measures import MEASURES
 from vsvqe.evaluation.scores import Score
 
 
@@ -18,10 +19,14 @@ def _score(recipe: str, clip: str, method: str, quality: float, card: str | None
         card=card,
         setting="",
         engine="an engine" if card else "",
+        kbps=None if recipe == "uncompressed" else 100.0,
         psnr_y=quality,
         ssim_y=quality / 100,
+        ms_ssim_y=quality / 100,
         lpips=1 / quality,
         tof=0.1,
+        flicker=math.nan if clip == "cat" else 1 / quality,
+        blockiness=2.0,
     )
 
 
@@ -45,6 +50,15 @@ def test_markdown_has_means_gains_and_every_clip(scores: list[Score]) -> None:
     assert "| ours | 32.50 (+0.50) | 31.00 (+1.00) |" in text
     assert "| input | **equal** |" in text
     assert "nan" not in text
+    assert all(measure.title in text for measure in MEASURES.values())
+    # A clip in which nothing is flat is left out of the mean.
+    assert "| ours | **0.100** (+0.000) | **0.032** (-0.001) | **2.00** (+0.00) |" in text
+    assert "| *kbit/s* | *100* | *100* |" in text
+
+
+def test_plots_are_shown(scores: list[Score]) -> None:
+    text = report.markdown(scores, "", 4, [Path("plots/speed_quality.png")])
+    assert "![speed quality](plots/speed_quality.png)" in text
 
 
 def test_summary_has_the_worst_clip_and_the_best_of_the_others(scores: list[Score]) -> None:

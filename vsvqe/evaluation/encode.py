@@ -59,6 +59,15 @@ def encode_frames(
     os.replace(unfinished, path)
 
 
+def bit_rate(path: Path) -> float:
+    """Returns the rate of the first video stream of a file in kbit/s, without the container."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        sizes = [packet.size for packet in container.demux(stream) if packet.size]
+        seconds = len(sizes) / float(stream.average_rate or stream.base_rate)
+    return float(8e-3 * sum(sizes) / seconds)
+
+
 def _say_colours(context: av.VideoCodecContext) -> None:
     context.color_range = _LIMITED
     context.colorspace = context.color_primaries = context.color_trc = _BT709

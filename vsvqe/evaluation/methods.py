@@ -4,8 +4,9 @@ import ast
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ import vapoursynth as vs
 import vsvqe
 
 from ..cards import Card, list_models
-from .pictures import Planes, as_clip, read
-from .recipes import Recipe
+from ..metrics.psnr import psnr
+from . import chains
+from .pictures import Bytes, Planes, as_clip, read
+from .recipes import RECIPES, Recipe
 
 type Candidates = Iterator[tuple[str, vs.VideoNode]]
 """Settings in words, and what they make of the clip."""
@@ -45,6 +48,80 @@ def methods(recipe: Recipe, backend: str) -> list[Method]:
     if recipe.encoder is None:
         return [unchanged, *_our_deblock(backend)]
     return [unchanged, *_other_deblockers(), *_our_deblock(backend)]
+
+
+def select(recipe: Recipe, backend: str, wanted: Sequence[str]) -> list[Method]:
+    """Returns the methods with the given names; other words are chains of filters.
+
+    Args:
+        recipe: See ``methods``.
+        backend: See ``methods``.
+        wanted: Names of methods, as the tables show them, or chains, see ``chains.parse``. A
+            name that this recipe does not have, but others do, is left out.
+
+    Raises:
+        ValueError: A word is neither the name of a method of any recipe nor a chain.
+    """
+    own = {method.name: method for method in methods(recipe, backend)}
+    known = {method.name for other in RECIPES.values() for method in methods(other, backend)}
+    try:
+        return [
+            own[word] if word in own else chain(word, backend)
+            for word in wanted
+            if word in own or word not in known
+        ]
+    except ValueError as error:
+        names = ", ".join(repr(name) for name in sorted(known))
+        raise ValueError(f"{error}; or take one of {names}") from error
+
+
+def chain(text: str, backend: str) -> Method:
+    """Returns a chain of filters as a method.
+
+    Args:
+        text: See ``chains.parse``.
+        backend: For our filters that do not name another.
+
+    Raises:
+        ValueError: The text is no chain.
+    """
+    steps = chains.parse(text)
+
+    def run(clip: vs.VideoNode) -> Candidates:
+        for step in steps:
+            clip = step.run(clip, backend)
+        yield "", clip
+
+    ours = any(step.is_ours for step in steps)
+    # Which of the models a chain opens is its filters' choice: any that changes may change it.
+    models = _version(list_models(), backend) if ours else ""
+    version = " ".join([models, *(step.version for step in steps)])
+    return Method(text, version, run, ours)
+
+
+def best(
+    candidates: Iterable[tuple[str, vs.VideoNode]], luma: Bytes
+) -> tuple[str, Planes, vs.VideoNode]:
+    """Returns the candidate of the highest PSNR: its setting, its frames and itself.
+
+    Args:
+        candidates: Settings in words, with 8-bit 4:2:0 clips.
+        luma: Of the original, frames x height x width.
+
+    Raises:
+        ValueError: A candidate has not the size and length of the original.
+    """
+    setting, result, highest = "", None, -np.inf
+    for words, clip in candidates:
+        planes = read(clip)
+        if planes.y.shape != luma.shape:
+            shapes = [f"{w}x{h}, {n} frames" for n, h, w in (planes.y.shape, luma.shape)]
+            raise ValueError(f"the result is {shapes[0]}, the original {shapes[1]}")
+        quality = psnr(luma, planes.y).mean()
+        if quality > highest:
+            setting, result, highest = words, (planes, clip), quality
+    assert result is not None
+    return setting, *result
 
 
 def _resizers(scale: int) -> list[Method]:
@@ -167,6 +244,7 @@ def _version(cards: Sequence[Card], backend: str) -> str:
     return " ".join([*(card.sha256 for card in cards), backend, _code_hash()])
 
 
+@cache
 def _code_hash() -> str:
     """Hashes what the filters' code does: not its comments, docstrings or layout."""
     package = Path(__file__).parents[1]

@@ -95,6 +95,11 @@ def clean(path: Path, scale: int) -> vs.VideoNode:
     return clip.std.Crop(right=clip.width % step, bottom=clip.height % step)
 
 
+def encoded_file(path: Path, recipe: Recipe, work: Path) -> Path:
+    """Returns where the work folder keeps a clip encoded by a recipe."""
+    return work / recipe.name / f"{path.stem}.mkv"
+
+
 def damaged(path: Path, recipe: Recipe, work: Path) -> vs.VideoNode:
     """Returns what the filter gets.
 
@@ -111,7 +116,7 @@ def damaged(path: Path, recipe: Recipe, work: Path) -> vs.VideoNode:
         clip = clip.resize.Bicubic(clip.width // recipe.scale, clip.height // recipe.scale)
     if recipe.encoder is None:
         return clip
-    encoded = work / recipe.name / f"{path.stem}.mkv"
+    encoded = encoded_file(path, recipe, work)
     if not encoded.is_file():
         encoded.parent.mkdir(parents=True, exist_ok=True)
         os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes errors only

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from .measures import MEASURES
 from .recipes import RECIPES
-from .scores import BETTER_IS_MORE, METRICS, Score
+from .scores import Score
 
-_DIGITS = {"psnr_y": 2, "ssim_y": 4, "lpips": 4, "tof": 3}
-_TITLES = {"psnr_y": "PSNR-Y dB", "ssim_y": "SSIM-Y", "lpips": "LPIPS", "tof": "tOF"}
+# Two tables that fit a page instead of one that doesn't.
+_FAITHFULNESS = ("psnr_y", "ssim_y", "ms_ssim_y", "lpips")
+_STEADINESS = ("tof", "flicker", "blockiness")
 
 
 class Table:
@@ -59,16 +61,17 @@ def tables(scores: Sequence[Score]) -> list[Table]:
     return [Table(name, scores) for name in RECIPES if name in present]
 
 
-def markdown(scores: Sequence[Score], command: str, every: int) -> str:
+def markdown(scores: Sequence[Score], command: str, every: int, plots: Sequence[Path] = ()) -> str:
     """Returns the page with all figures.
 
     Args:
         scores: Of every recipe, clip and method.
         command: That measured them.
-        every: LPIPS took every so many frames, tOF every so many pairs.
+        every: LPIPS and MS-SSIM took every so many frames, tOF every so many pairs.
+        plots: Pictures to show, as paths relative to the page.
     """
     engines = sorted({part for score in scores for part in score.engine.split("; ") if part})
-    often = "every frame" if every == 1 else f"every {every}th frame and pair of frames"
+    often = "every frame" if every == 1 else f"every {every}th frame or pair of frames"
     text = [
         "# Evaluation",
         "",
@@ -77,20 +80,31 @@ def markdown(scores: Sequence[Score], command: str, every: int) -> str:
         f"```sh\n{command}\n```",
         "",
         "Each clip is compressed (or made smaller, or both), repaired, and compared with what it "
-        "was before, on the luma of its 8-bit frames. PSNR and SSIM (11x11 Gaussian) are means "
-        "over all frames, LPIPS (AlexNet, BT.709 RGB) and tOF (Farneback) over "
-        f"{often}. Higher is better for PSNR and SSIM, lower for LPIPS and tOF; in brackets the "
-        "difference to the first row. A clip that comes through unchanged has no PSNR and is left "
-        "out of its mean. No model was trained on these clips.",
+        "was before, on the luma of its 8-bit frames; all figures are means over the clip, then "
+        "over the clips. Higher is better for PSNR, SSIM (11x11 Gaussian) and MS-SSIM (five "
+        "scales), lower for all others: LPIPS (AlexNet, BT.709 RGB), tOF (distance in pixels of "
+        "the Farneback flow to that of the original), flicker (change from frame to frame beyond "
+        "the original's, in 8-bit codes, where the original is flat) and blockiness (the blocking "
+        "effect factor of PSNR-B, on the grid of 8x8 coded pixels). LPIPS, MS-SSIM and tOF take "
+        f"{often}, the others all. In brackets the difference to the first row. A clip that comes "
+        "through unchanged has no PSNR and is left out of its mean. No model was trained on these "
+        "clips.",
+        "",
+        "Blockiness needs no original: blurring lowers it too, and the originals have some, which "
+        "the row `input` of the recipe `uncompressed` shows.",
         "",
         "Filters of others with settings were run at several, and for each clip the setting with "
         "the highest PSNR counts, chosen with the original at hand.",
         "",
         f"Models ran on: {' and '.join(engines)}.",
     ]
+    for plot in plots:
+        text += ["", f"![{plot.stem.replace('_', ' ')}]({plot.as_posix()})"]
     for table in tables(scores):
         text += ["", f"## {table.recipe}", "", f"Recipe: {RECIPES[table.recipe].about}."]
-        text += ["", *_means(table), "", *_every_clip(table)]
+        for metrics in (_FAITHFULNESS, _STEADINESS):
+            text += ["", *_means(table, metrics)]
+        text += ["", *_every_clip(table)]
     return "\n".join(text) + "\n"
 
 
@@ -109,17 +123,17 @@ def summary(scores: Sequence[Score], command: str) -> str:
         first = table.methods[0]
         ours = [method for method in table.methods if table.card(method)]
         others = [m for m in table.methods[1:] if not _is_ours(table, m)]
-        best = max((_mean(table.gains(m, "psnr_y", first)) for m in others), default=None)
+        best = max((mean(table.gains(m, "psnr_y", first)) for m in others), default=None)
         if RECIPES[table.recipe].encoder is None and RECIPES[table.recipe].scale == 1:
             continue
         for method in ours:
             gains = table.gains(method, "psnr_y", first)
-            lpips = _mean(table.gains(method, "lpips", first))
+            lpips = mean(table.gains(method, "lpips", first))
             cells = [
                 RECIPES[table.recipe].about,
                 f"`{table.card(method)}`",
-                f"{_mean(table.values(method, 'psnr_y')):.2f}",
-                f"{_mean(gains):+.2f}",
+                f"{mean(table.values(method, 'psnr_y')):.2f}",
+                f"{mean(gains):+.2f}",
                 f"{min(gains):+.2f}",
                 "" if best is None else f"{best:+.2f}",
                 f"{lpips:+.4f}",
@@ -191,45 +205,46 @@ def _card_entry(table: Table, method: str, command: str) -> dict[str, Any]:
         return entry
     for base in [m for m in table.methods if m in ("input", "bicubic", "Lanczos")]:
         entry[f"over {base}"] = {
-            metric: _rounded(table, table.gains(method, metric, base), metric) for metric in METRICS
+            metric: _rounded(table, table.gains(method, metric, base), metric)
+            for metric in MEASURES
         }
     return entry
 
 
 def _rounded(table: Table, values: Sequence[float], metric: str) -> dict[str, Any]:
-    digits = _DIGITS[metric] + 1
+    digits = MEASURES[metric].digits + 1
     clips: Mapping[str, float] = dict(zip(table.clips, values, strict=True))
     return {
-        "mean": round(_mean(values), digits),
+        "mean": round(mean(values), digits),
         "clips": {clip: round(value, digits) for clip, value in clips.items()},
     }
 
 
-def _means(table: Table) -> list[str]:
-    titles = [_TITLES[metric] for metric in METRICS]
-    rows = [f"| mean | {' | '.join(titles)} |", f"|---|{'--:|' * len(METRICS)}"]
-    best = {metric: _best(table, metric) for metric in METRICS}
+def _means(table: Table, metrics: Sequence[str]) -> list[str]:
+    titles = [MEASURES[metric].title for metric in metrics]
+    rows = [f"| mean | {' | '.join(titles)} |", f"|---|{'--:|' * len(metrics)}"]
+    best = {metric: _best(table, metric) for metric in metrics}
     for method in table.methods:
-        cells = [_mean_cell(table, method, metric, best[metric]) for metric in METRICS]
+        cells = [_mean_cell(table, method, metric, best[metric]) for metric in metrics]
         rows.append(f"| {method} | {' | '.join(cells)} |")
     return rows
 
 
 def _mean_cell(table: Table, method: str, metric: str, best: float) -> str:
-    digits = _DIGITS[metric]
-    mean = _mean(table.values(method, metric))
-    shown = _number(mean, digits)
-    if mean == best:
+    digits = MEASURES[metric].digits
+    average = mean(table.values(method, metric))
+    shown = _number(average, digits)
+    if average == best:
         shown = f"**{shown}**"
     first = table.methods[0]
-    if method == first or math.isinf(_mean(table.values(first, metric))):
+    if method == first or not math.isfinite(mean(table.values(first, metric))):
         return shown
-    return f"{shown} ({_mean(table.gains(method, metric, first)):+.{digits}f})"
+    return f"{shown} ({mean(table.gains(method, metric, first)):+.{digits}f})"
 
 
 def _best(table: Table, metric: str) -> float:
-    means = [_mean(table.values(method, metric)) for method in table.methods]
-    return max(means) if BETTER_IS_MORE[metric] else min(means)
+    means = [mean(table.values(method, metric)) for method in table.methods]
+    return max(means) if MEASURES[metric].more_is_better else min(means)
 
 
 def _every_clip(table: Table) -> list[str]:
@@ -239,15 +254,20 @@ def _every_clip(table: Table) -> list[str]:
         cells = []
         for clip in table.clips:
             score, start = table.score(method, clip), table.score(first, clip)
-            cell = _number(score.psnr_y, _DIGITS["psnr_y"])
+            cell = _number(score.psnr_y, MEASURES["psnr_y"].digits)
             if method != first and not math.isinf(start.psnr_y):
                 cell += f" ({score.psnr_y - start.psnr_y:+.2f})"
             cells.append(cell)
         rows.append(f"| {method} | {' | '.join(cells)} |")
+    rates = [table.score(first, clip).kbps for clip in table.clips]
+    if None not in rates:
+        rows.append(f"| *kbit/s* | {' | '.join(f'*{rate:.0f}*' for rate in rates)} |")
     return rows
 
 
 def _number(value: float, digits: int) -> str:
+    if math.isnan(value):
+        return "-"
     return "equal" if math.isinf(value) else f"{value:.{digits}f}"
 
 
@@ -255,10 +275,10 @@ def _is_ours(table: Table, method: str) -> bool:
     return bool(table.score(method, table.clips[0]).engine)
 
 
-def _mean(values: Sequence[float]) -> float:
+def mean(values: Sequence[float]) -> float:
     """Returns the mean of the finite values: a clip that is unchanged has no PSNR."""
     finite = [value for value in values if math.isfinite(value)]
-    return float(np.mean(finite)) if finite else math.inf
+    return float(np.mean(finite if finite else values))
 
 
 def _write(path: Path, text: str) -> None:

@@ -5,25 +5,18 @@ import json
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import dataclass, fields
 from pathlib import Path
-
-import numpy as np
-import vapoursynth as vs
+from typing import Any
 
 from ..metrics.lpips import Lpips
-from ..metrics.psnr import psnr
-from ..metrics.ssim import ssim
-from ..metrics.tof import Flow, flow_difference, flows
-from . import pictures, recipes
-from .methods import Method
+from . import recipes
+from .encode import bit_rate
+from .measures import MEASURES, Measure, Original, Sample
+from .methods import Method, best
 from .recipes import Recipe
 
 logger = logging.getLogger(__name__)
-
-METRICS = ("psnr_y", "ssim_y", "lpips", "tof")
-BETTER_IS_MORE = {"psnr_y": True, "ssim_y": True, "lpips": False, "tof": False}
 
 # Changes when the way to measure does, so that no older score is taken for a new one.
 _VERSION = 1
@@ -41,39 +34,15 @@ class Score:
     """The best of the settings, where the method has several."""
     engine: str
     """What the models ran on."""
+    kbps: float | None
+    """Rate of the damaged clip in kbit/s; none if it was not compressed."""
     psnr_y: float
     ssim_y: float
+    ms_ssim_y: float
     lpips: float
     tof: float
-
-
-class Original:
-    """A clean clip, and what of it all scores need."""
-
-    def __init__(self, clip: vs.VideoNode, every: int) -> None:
-        """Remembers the clip; it is read when needed.
-
-        Args:
-            clip: 8-bit 4:2:0.
-            every: LPIPS takes every so many frames, tOF every so many pairs.
-        """
-        self.clip = clip
-        self.every = every
-
-    @cached_property
-    def luma(self) -> pictures.Bytes:
-        """The luma of all frames."""
-        return pictures.read(self.clip).y
-
-    @cached_property
-    def rgb(self) -> pictures.Bytes:
-        """The frames that LPIPS looks at."""
-        return pictures.rgb(self.clip[:: self.every])
-
-    @cached_property
-    def flow(self) -> Flow:
-        """The motion that tOF compares with."""
-        return flows(self.luma, self.every)
+    flicker: float
+    blockiness: float
 
 
 class Scorer:
@@ -95,63 +64,75 @@ class Scorer:
         self._original: tuple[tuple[Path, int], Original] | None = None
 
     def score(self, path: Path, recipe: Recipe, method: Method) -> Score:
-        """Returns the score of a method on a clip, from the work folder if it is there.
+        """Returns the score of a method on a clip, as far as possible from the work folder.
+
+        A figure that the kept score does not have, because it was not measured yet at that time,
+        is measured and added to it.
 
         Args:
             path: The clean clip.
             recipe: What is done to it.
             method: What repairs it.
+
+        Raises:
+            ValueError: The method's result has not the size and length of the original.
         """
         key = [_VERSION, _hash(path), recipe.about, dict(recipe.options), method.name]
         key += [method.version, self._every]
         name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
         file = self._work / "scores" / f"{recipe.name}-{path.stem}-{name}.json"
-        if file.is_file():
-            return Score(**json.loads(file.read_text(encoding="utf-8")))
-        score = self._measured(path, recipe, method)
-        logger.info(
-            "%s, %s, %s: PSNR-Y %.2f, SSIM-Y %.4f, LPIPS %.4f, tOF %.3f",
-            *(score.recipe, score.clip, score.method),
-            *(score.psnr_y, score.ssim_y, score.lpips, score.tof),
-        )
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(json.dumps(asdict(score)), encoding="utf-8")
-        os.replace(unfinished, file)
-        return score
+        kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        if not kept.keys() >= {field.name for field in fields(Score)}:
+            kept |= self._measured(path, recipe, method, kept)
+            self._keep(file, kept)
+        return Score(**kept)
 
-    def _measured(self, path: Path, recipe: Recipe, method: Method) -> Score:
+    def _measured(
+        self, path: Path, recipe: Recipe, method: Method, kept: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Returns everything that the kept score lacks."""
         original = self._opened(path, recipe.scale)
         damaged = recipes.damaged(path, recipe, self._work)
-        setting, result, quality = "", None, -np.inf
-        for words, clip in method.run(damaged):
-            planes = pictures.read(clip)
-            mean = psnr(original.luma, planes.y).mean()
-            if mean > quality:
-                setting, result, quality = words, (planes, clip), mean
-        assert result is not None
-        planes, clip = result
-        seen = pictures.Planes(*(plane[:: original.every] for plane in planes))
-        rgb = pictures.rgb(pictures.as_clip(seen, clip[:: original.every]))
-        moved = flow_difference(original.flow, flows(planes.y, original.every))
-        return Score(
-            recipe=recipe.name,
-            clip=path.stem,
-            method=method.name,
-            card=method.card,
-            setting=setting,
-            engine="; ".join(sorted(set(self._engines.values()))) if method.ours else "",
-            psnr_y=float(quality),
-            ssim_y=float(ssim(original.luma, planes.y).mean()),
-            lpips=float(self._lpips.distance(original.rgb, rgb).mean()),
-            tof=float(moved.mean()),
-        )
+        candidates = method.run(damaged)
+        if "setting" in kept:
+            candidates = ((words, clip) for words, clip in candidates if words == kept["setting"])
+        try:
+            setting, planes, clip = best(candidates, original.luma)
+        except ValueError as error:
+            raise ValueError(f"{method.name} on {recipe.name}: {error}") from error
+        sample = Sample(original, planes, clip, recipe.scale, self._lpips)
+        missing = [measure for measure in MEASURES.values() if measure.name not in kept]
+        figures = {measure.name: measure.of(sample) for measure in missing}
+        shown = ", ".join(_told(measure, figures[measure.name]) for measure in missing)
+        logger.info("%s, %s, %s: %s", recipe.name, path.stem, method.name, shown)
+        return {
+            "recipe": recipe.name,
+            "clip": path.stem,
+            "method": method.name,
+            "card": method.card,
+            "setting": setting,
+            "engine": "; ".join(sorted(set(self._engines.values()))) if method.ours else "",
+            "kbps": None
+            if recipe.encoder is None
+            else bit_rate(recipes.encoded_file(path, recipe, self._work)),
+            **figures,
+        }
+
+    def _keep(self, file: Path, score: Mapping[str, Any]) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_suffix(f".{os.getpid()}")
+        unfinished.write_text(json.dumps(score), encoding="utf-8")
+        os.replace(unfinished, file)
 
     def _opened(self, path: Path, scale: int) -> Original:
         """Returns the original; one is kept, as its neighbours in the work ask for the same."""
         if self._original is None or self._original[0] != (path, scale):
             self._original = ((path, scale), Original(recipes.clean(path, scale), self._every))
         return self._original[1]
+
+
+def _told(measure: Measure, figure: float) -> str:
+    return f"{measure.title} {figure:.{measure.digits}f}"
 
 
 def _hash(path: Path) -> str:

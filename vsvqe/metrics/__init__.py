@@ -1,1 +1,4 @@
-"""Measures of quality, on plain arrays: PSNR, SSIM, LPIPS and tOF."""
+"""Measures of quality, on plain arrays.
+
+Against the original: PSNR, SSIM, MS-SSIM, LPIPS, tOF and flicker. Of a picture alone: blockiness.
+"""

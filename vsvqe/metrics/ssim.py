@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_SIDE = 11
+SIDE = 11
+"""Of the window, in pixels."""
+
 _SIGMA = 1.5
 _K1, _K2 = 0.01, 0.03
 
-type _Floats = NDArray[np.float32]
+type Floats = NDArray[np.float32]
 
 
 def ssim(
@@ -41,34 +43,50 @@ def ssim(
     """
     if reference.shape != picture.shape or reference.ndim != 3:
         raise ValueError(f"two T x H x W arrays are needed, not {reference.shape}, {picture.shape}")
-    if min(reference.shape[1:]) < _SIDE:
-        raise ValueError(f"frames must be at least {_SIDE}x{_SIDE}")
+    if min(reference.shape[1:]) < SIDE:
+        raise ValueError(f"frames must be at least {SIDE}x{SIDE}")
     return np.array(
-        [_ssim(a / peak, b / peak) for a, b in zip(reference, picture, strict=True)], np.float64
+        [
+            similarity((a / peak).astype(np.float32), (b / peak).astype(np.float32))[0]
+            for a, b in zip(reference, picture, strict=True)
+        ],
+        np.float64,
     )
 
 
-def _ssim(x: NDArray[Any], y: NDArray[Any]) -> float:
-    x, y = x.astype(np.float32), y.astype(np.float32)
+def similarity(x: Floats, y: Floats) -> tuple[float, float]:
+    """Returns the SSIM of two planes, and its part without the comparison of the means.
+
+    Args:
+        x: One plane, height x width, in [0, 1], at least 11x11.
+        y: The other.
+
+    Returns:
+        The mean of ``luminance * contrast * structure`` and that of ``contrast * structure``.
+    """
     mean_x, mean_y = _blurred(x), _blurred(y)
     # Only the sum of the two variances is needed, so one filter serves both.
     variances = _blurred(x * x + y * y) - mean_x * mean_x - mean_y * mean_y
     covariance = _blurred(x * y) - mean_x * mean_y
     c1, c2 = _K1**2, _K2**2
-    means = (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
-    return float(np.mean(means * (2 * covariance + c2) / (variances + c2), dtype=np.float64))
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
+    structure = (2 * covariance + c2) / (variances + c2)
+    return (
+        float(np.mean(luminance * structure, dtype=np.float64)),
+        float(np.mean(structure, dtype=np.float64)),
+    )
 
 
-def _blurred(plane: _Floats) -> _Floats:
+def _blurred(plane: Floats) -> Floats:
     """Filters with the window, where it is inside the plane."""
-    kernel = np.exp(-0.5 * np.square((np.arange(_SIDE) - _SIDE // 2) / _SIGMA))
+    kernel = np.exp(-0.5 * np.square((np.arange(SIDE) - SIDE // 2) / _SIGMA))
     kernel = (kernel / kernel.sum()).astype(np.float32)
-    rows = plane.shape[0] - _SIDE + 1
-    columns = plane.shape[1] - _SIDE + 1
+    rows = plane.shape[0] - SIDE + 1
+    columns = plane.shape[1] - SIDE + 1
     down = kernel[0] * plane[:rows]
-    for i in range(1, _SIDE):
+    for i in range(1, SIDE):
         down += kernel[i] * plane[i : i + rows]
     across = kernel[0] * down[:, :columns]
-    for i in range(1, _SIDE):
+    for i in range(1, SIDE):
         across += kernel[i] * down[:, i : i + columns]
     return np.asarray(across, np.float32)

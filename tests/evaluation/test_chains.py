@@ -1,0 +1,71 @@
+"""Chains of filters in words, as methods."""
+
+import numpy as np
+import pytest
+import vapoursynth as vs
+
+import vsvqe as vqe
+from vsvqe.evaluation import pictures
+from vsvqe.evaluation.chains import parse
+from vsvqe.evaluation.methods import chain, methods, select
+from vsvqe.evaluation.recipes import RECIPES
+
+
+def _luma(clip: vs.VideoNode) -> np.ndarray:
+    return pictures.read(clip).y
+
+
+def _run(text: str, clip: vs.VideoNode) -> vs.VideoNode:
+    ((_, result),) = chain(text, "cpu").run(clip)
+    return result
+
+
+def test_filters_run_in_order(clip: vs.VideoNode) -> None:
+    text = "Deblock(strength=0.5) + resize.Lanczos(width=260, height=196) + std.Invert(0)"
+    deblocked = vqe.Deblock(clip, 0.5, backend="cpu")
+    expected = deblocked.resize.Lanczos(260, 196).std.Invert(0)
+    assert np.array_equal(_luma(_run(text, clip)), _luma(expected))
+
+
+def test_superres_of_the_package(clip: vs.VideoNode) -> None:
+    result = _run("SuperRes(scale=2, detail=0)", clip)
+    expected = vqe.SuperRes(clip, 2, backend="cpu")
+    assert np.array_equal(_luma(result), _luma(expected))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Deblok()", "no filter Deblok"),
+        ("list_models()", "no filter list_models"),
+        ("Deblock", "not a call"),
+        ("Deblock() - SuperRes()", "not a call"),
+        ("Deblock(strength=open('x'))", "malformed"),
+        ("Deblock(**{'strength': 1})", r"\*\*"),
+        ("std.NoSuchThing()", "no filter std.NoSuchThing"),
+        ("__import__('os')", "no filter __import__"),
+        ("", "not a chain"),
+    ],
+)
+def test_what_is_no_chain_says_why(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse(text)
+
+
+def test_another_model_file_is_another_version(tmp_path) -> None:
+    file = tmp_path / "model.onnx"
+    versions = []
+    for content in (b"one", b"two", b"one"):
+        file.write_bytes(content)
+        versions.append(chain(f"Deblock(model={str(file)!r})", "cpu").version)
+    assert versions[0] == versions[2] != versions[1]
+
+
+def test_selection_by_name_and_by_chain() -> None:
+    names = [method.name for method in methods(RECIPES["hevc37"], "cpu")]
+    wanted = [names[-1], "Lanczos", "Deblock(0.5)"]
+    selected = [method.name for method in select(RECIPES["hevc37"], "cpu", wanted)]
+    # Lanczos is a method of other recipes.
+    assert selected == [names[-1], "Deblock(0.5)"]
+    with pytest.raises(ValueError, match="Lanczos"):
+        select(RECIPES["hevc37"], "cpu", ["Lanzcos"])

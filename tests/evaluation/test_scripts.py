@@ -1,0 +1,86 @@
+"""The scripts as they are called, on a clip that is drawn."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+pytestmark = pytest.mark.skipif(not SCRIPTS.is_dir(), reason="not run from a checkout")
+
+
+def _run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, SCRIPTS / name, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+@pytest.fixture
+def folder(large_file: Path, tmp_path: Path) -> Path:
+    """A folder of data with one clip."""
+    (tmp_path / "valid").mkdir()
+    (tmp_path / "valid" / "drawn.mp4").symlink_to(large_file)
+    return tmp_path
+
+
+def test_contact_sheet(folder: Path) -> None:
+    run = _run(
+        *("contact_sheet.py", "--data", folder, "--recipes", "x2clean", "--backend", "cpu"),
+        *("--methods", "Lanczos", "resize.Bilinear(192, 176)", "--crops", "8,8,40,30,corner"),
+        *("--work", folder / "work", "--out", folder / "sheets"),
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == ""
+    sheet = np.asarray(Image.open(folder / "sheets" / "x2clean-drawn.png"))
+    # Four columns, and the one crop at three frames.
+    assert sheet.shape[1] == 4 * (3 * 40 + 6) + 6
+    assert sheet.shape[0] == 22 + 3 * (3 * 30 + 18 + 6) + 6
+
+
+@pytest.mark.slow
+def test_evaluation_of_a_chain(folder: Path, data: Path) -> None:
+    (folder / "weights").symlink_to(data / "weights")
+    out = folder / "out" / "page.md"
+    run = _run(
+        *("evaluate.py", "--data", folder, "--recipes", "mpeg2-20", "--backend", "cpu"),
+        *("--methods", "std.BoxBlur(0, 12, 1, 12, 1)", "--work", folder / "work"),
+        *("--out", out, "--plots", out.parent / "plots"),
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == ""
+    page = out.read_text()
+    assert "![speed quality](plots/speed_quality.png)" in page
+    assert "--methods 'std.BoxBlur(0, 12, 1, 12, 1)'" in page
+    with out.with_suffix(".csv").open() as file:
+        before, blurred = csv.DictReader(file)
+    assert (before["method"], blurred["method"]) == ("input", "std.BoxBlur(0, 12, 1, 12, 1)")
+    for measure in ("psnr_y", "ssim_y", "ms_ssim_y"):
+        assert float(blurred[measure]) < float(before[measure])
+    assert float(blurred["lpips"]) > float(before["lpips"])
+    assert float(blurred["blockiness"]) < float(before["blockiness"])
+
+
+@pytest.mark.parametrize(
+    ("script", "mistake", "told"),
+    [
+        ("evaluate.py", ("--methods", "Deblok()"), "there is no filter Deblok"),
+        ("contact_sheet.py", ("--methods", "Lanzcos"), "or take one of 'Lanczos'"),
+        ("contact_sheet.py", ("--clips", "nothing"), "no such clips"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_measured(
+    script: str, mistake: tuple[str, str], told: str, folder: Path
+) -> None:
+    run = _run(script, "--data", folder, "--recipes", "hevc37", "--out", folder / "out", *mistake)
+    assert run.returncode == 2
+    assert told in run.stderr
+    assert "Traceback" not in run.stderr
