@@ -192,19 +192,19 @@ def raising_at(clip: vs.VideoNode, bad: int) -> vs.VideoNode:
 
 @pytest.mark.parametrize("num_streams", [1, 3])
 def test_a_source_that_raises_in_the_middle(filter, num_streams):
-    clip = scene(48, 32, 32)
-    result = filter(raising_at(clip, 10), backend="cpu", length=4, num_streams=num_streams)
+    clip = scene(48, 32, 40)
+    result = filter(raising_at(clip, 16), backend="cpu", length=4, num_streams=num_streams)
     good = filter(clip, backend="cpu", length=4)
     with pytest.raises(vs.Error, match="scratch"):
-        result.get_frame(10)
-    # Four frames a chunk, up to four of context, two for the scene detector.
-    for n in (0, 3, 20, 31):
+        result.get_frame(16)
+    # Four frames a chunk, up to four of context, one for the flow, two for the scene detector.
+    for n in (0, 7, 24, 39):
         assert same(picture(result, n), picture(good, n))
     # All at once: as many errors as frames that need it, and no hang.
-    futures = [result.get_frame_async(n) for n in range(32)]
+    futures = [result.get_frame_async(n) for n in range(40)]
     failed = {n for n, future in enumerate(futures) if future.exception(timeout=30)}
-    assert 10 in failed
-    assert failed <= set(range(4, 20))
+    assert 16 in failed
+    assert failed <= set(range(8, 24))
 
 
 def test_a_chain_over_a_source_that_raises():

@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """A small cache, made by the real preparation from clips and stills made here; a still picture."""
+=======
+"""Material: a still, a clip, and a small cache made by the real preparation."""
+>>>>>>> main
 
 from pathlib import Path
 
