@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""A small cache, made by the real preparation from clips and stills made here; a still picture."""
-=======
 """Material: a still, a clip, and a small cache made by the real preparation."""
->>>>>>> main
 
 from pathlib import Path
 
@@ -45,8 +41,8 @@ def still() -> np.ndarray:
     planes = np.fft.ifft2(np.fft.fft2(noise) / frequency**1.2).real
     planes /= planes.std(axis=(1, 2), keepdims=True)
     grey = planes.mean(axis=0, keepdims=True)
-    drawn = np.clip(0.5 + 0.12 * (planes + grey), 0, 1)
-    return np.moveaxis(drawn, 0, -1).astype(np.float32)
+    picture = np.clip(0.5 + 0.12 * (planes + grey), 0, 1)
+    return np.moveaxis(picture, 0, -1).astype(np.float32)
 
 
 @pytest.fixture(scope="session")
