@@ -6,10 +6,10 @@ import pytest
 from scipy.ndimage import fourier_shift, gaussian_filter
 
 from vsvqe.training import degrade
-from vsvqe.training.registration import displacement, offsets, still_tiles
 from vsvqe.training.codecs import Recipe, avc, hevc, transcode
 from vsvqe.training.degrade import STAGES, Stage, Walk
 from vsvqe.training.motion import to_planes
+from vsvqe.training.registration import displacement, offsets, still_tiles
 from vsvqe.training.resample import halve
 from vsvqe.training.store import Planes, decode
 
