@@ -1,13 +1,14 @@
 """Trains the shipped models: prepare the cache, train, export.
 
 The trainings resume from the checkpoint in `--out`; with more `--steps` than before, a finished one
-goes on. With glibc, keeping freed memory makes them a fifth faster: set
-MALLOC_MMAP_THRESHOLD_=1073741824 and MALLOC_TRIM_THRESHOLD_=2147483648.
+goes on, from where its learning rate began to fall. With glibc, keeping freed memory makes them a
+fifth faster: set MALLOC_MMAP_THRESHOLD_=1073741824 and MALLOC_TRIM_THRESHOLD_=2147483648.
 
 Example:
     python scripts/train.py prepare --data data --cache cache
     python scripts/train.py train deblock-balanced --cache cache --out out/deblock --steps 60000
-    python scripts/train.py export --out out/deblock --models models --name deblock-balanced-v2
+    python scripts/train.py plot --out out/deblock --picture curves.png
+    python scripts/train.py export --out out/deblock --models models --name deblock-balanced-v1
 """
 
 from __future__ import annotations
@@ -117,6 +118,9 @@ def arguments() -> argparse.Namespace:
     command.add_argument("--out", type=Path, required=True, help="folder of the training")
     command.add_argument("--models", type=Path, required=True, help="folder to write to")
     command.add_argument("--name", required=True, help="name of the model")
+    command = commands.add_parser("plot", help="draw learning curves")
+    command.add_argument("--out", type=Path, required=True, nargs="+", help="training folders")
+    command.add_argument("--picture", type=Path, required=True, help="file to write")
     return parser.parse_args()
 
 
@@ -128,6 +132,11 @@ def main() -> None:
         prepare(options.data, options.cache, options.seed, options.passes, options.processes)
     elif options.command == "export":
         write(options)
+    elif options.command == "plot":
+        # Needs matplotlib, which the training does not.
+        from vsvqe.training.curves import draw
+
+        draw(options.out, options.picture)
     else:
         train(options)
 

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from vsvqe.nets.planes import PlanesNet
 from vsvqe.nets.window import Window
+from vsvqe.training.curves import draw
 from vsvqe.training.pairs import Pairs
 from vsvqe.training.schedules import cosine_restarts, warmup_stable_decay
 from vsvqe.training.store import Store
@@ -100,6 +102,8 @@ def test_it_learns(scale, better, cache, tmp_path):
     trained.load_state_dict(weights(tmp_path))
     assert loss(trained) < better * untrained
     assert (tmp_path / "log.csv").read_text().count("\n") >= 2
+    curves = draw([tmp_path], tmp_path / "curves.png")
+    assert np.asarray(Image.open(curves)).std() > 0
 
 
 def test_the_plateau_does_not_depend_on_the_length():

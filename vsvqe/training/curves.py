@@ -1,0 +1,58 @@
+"""Learning curves of one or several trainings, as a picture."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+_NOT_FIGURES = ("step", "seconds", "rate", "loss", "norm")
+
+
+def draw(folders: Sequence[Path], path: Path) -> Path:
+    """Draws the loss and every validation figure over the steps, a line for each training.
+
+    Args:
+        folders: The trainings' folders, with ``log.csv``.
+        path: Picture to write, of any type that matplotlib knows.
+
+    Returns:
+        The path.
+
+    Raises:
+        FileNotFoundError: A folder has no log.
+        ValueError: There is nothing to draw.
+
+    Example:
+        >>> draw([Path("out/deblock")], Path("curves.png"))  # doctest: +SKIP
+    """
+    logs = {folder.name: _read(folder / "log.csv") for folder in folders}
+    names = list(dict.fromkeys(name for log in logs.values() for name in log))
+    figures = ["loss", *(name for name in names if name not in _NOT_FIGURES)]
+    if not any(logs.values()):
+        raise ValueError("the logs are empty: nothing was validated yet")
+    page, axes = plt.subplots(1, len(figures), figsize=(5 * len(figures), 4), squeeze=False)
+    for axis, figure in zip(axes[0], figures, strict=True):
+        for name, log in logs.items():
+            if figure in log:
+                axis.plot(log["step"], log[figure], label=name)
+        axis.set_title(figure)
+        axis.set_xlabel("steps")
+        axis.grid(alpha=0.3)
+    axes[0][0].legend()
+    page.tight_layout()
+    page.savefig(path)
+    plt.close(page)
+    return path
+
+
+def _read(path: Path) -> dict[str, list[float]]:
+    """Returns the columns of a log."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
