@@ -43,7 +43,7 @@ def test_contact_sheet(folder: Path) -> None:
     sheet = np.asarray(Image.open(folder / "sheets" / "x2clean-drawn.png"))
     # Four columns, and the one crop at three frames.
     assert sheet.shape[1] == 4 * (3 * 40 + 6) + 6
-    assert sheet.shape[0] == 22 + 3 * (3 * 30 + 18 + 6) + 6
+    assert sheet.shape[0] == 38 + 3 * (3 * 30 + 18 + 6) + 6
 
 
 @pytest.mark.slow

@@ -71,7 +71,7 @@ def test_every_cell_shows_its_clip_crop_and_frame(
     # The gaps and captions between the cells, as they are laid out.
     for number, column in enumerate(columns):
         for line, (crop, n) in enumerate(rows):
-            top, left = 22 + line * (30 + 18 + 6) + 18, 6 + number * (60 + 6)
+            top, left = 38 + line * (30 + 18 + 6) + 18, 6 + number * (60 + 6)
             cell = sheet[top : top + 30, left : left + 60]
             full = pictures.rgb(column.clip[n].resize.Point(64, 64))[0]
             assert np.array_equal(cell[15, 30], full[crop.top + 5, crop.left + 10])

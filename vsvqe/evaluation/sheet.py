@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from . import pictures
 
 _GAP = 6
-_HEAD = 22
+_HEAD = 38
 _CAPTION = 18
 # Pixels of the border that automatic crops keep away from, and the grid they lie on.
 _MARGIN = 16
@@ -126,7 +126,8 @@ def draw(
     sheet = Image.new("RGB", (wide * len(columns) + _GAP, high + _HEAD + _GAP), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     for number, column in enumerate(columns):
-        pen.text((_GAP + wide * number, 5), column.title, "black", font)
+        title = _wrapped(column.title, font, wide - _GAP)
+        pen.multiline_text((_GAP + wide * number, 2), title, "black", font)
     y = _HEAD
     for crop, n, label in rows:
         reference = _cut(seen[-1][n], crop)
@@ -138,6 +139,18 @@ def draw(
             sheet.paste(Image.fromarray(large), (x, y + _CAPTION))
         y += zoom * crop.height + _CAPTION + _GAP
     return sheet
+
+
+def _wrapped(title: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """Breaks a title between its words, so that it stays above its column."""
+    lines = [""]
+    for word in title.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
 
 
 def _check(original: vs.VideoNode, crops: Sequence[Crop], frame: int, consecutive: int) -> None:
