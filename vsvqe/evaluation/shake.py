@@ -1,0 +1,219 @@
+"""Handheld shots whose camera is known: a picture, filmed along a path that shakes.
+
+The intended path is at rest, then pans and zooms, then is at rest again; the hand adds jitter.
+What makes it hard can be added: rolling shutter, perspective, something that moves in front,
+noise, and compression.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..motion.transform import Floats, Matrix, compose, points_from_pixels
+from .encode import encode_frames
+
+type Picture = NDArray[np.uint8]
+
+# Pictures are taken at this multiple of their size and reduced: edges are as smooth as filmed, and
+# the steps in which OpenCV interpolates are too small to matter.
+_OVERSAMPLING = 2
+
+# Hand-held cameras: below, motion counts as intended; up to it, jitter is what falls off with
+# frequency; the tremor of the hand lies on top of it. In Hz.
+_SLOWEST, _FASTEST = 0.6, 13.0
+_KNEE = 1.2
+_TREMOR, _TREMOR_WIDTH, _TREMOR_SHARE = 9.0, 1.5, 0.03
+_WAVES = 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shake:
+    """How a picture is filmed.
+
+    Attributes:
+        frames: Length of the shot.
+        rate: Frames a second.
+        pan: Where the intended path leads, in heights, right and down.
+        zoom: And what it enlarges by.
+        jitter: Deviation of the jitter: right and down (both in heights), rotation in radians,
+            log of the scale.
+        perspective: Deviation of the jitter of the camera's tilt, in the units of the last row of
+            a homography (1 / height).
+        rolling_shutter: Share of the time between two frames that reading out the rows takes.
+        passer: Radius of what moves in front, in heights; 0 for nothing.
+        noise: Standard deviation of the noise, in codes.
+        crf: x264's rate factor, or None for no compression.
+    """
+
+    frames: int = 120
+    rate: float = 30.0
+    pan: tuple[float, float] = (0.3, 0.08)
+    zoom: float = 1.05
+    jitter: tuple[float, float, float, float] = (0.012, 0.012, 0.006, 0.004)
+    perspective: float = 0.0
+    rolling_shutter: float = 0.0
+    passer: float = 0.0
+    noise: float = 0.0
+    crf: int | None = None
+
+
+class Shot(NamedTuple):
+    """What was filmed, and where the camera was."""
+
+    frames: Picture
+    """Luma, frames x height x width."""
+    poses: Floats
+    """T x 3 x 3: maps points of each frame to those of the scene, in centred units; with a rolling
+    shutter that of the row in the middle."""
+    intended: Floats
+    """T x 3 x 3: where the camera would have been without the jitter."""
+
+    @property
+    def motions(self) -> Floats:
+        """The true motion from each frame to the next, T - 1 x 3 x 3."""
+        return np.linalg.inv(self.poses[1:]) @ self.poses[:-1]
+
+
+def film(scene: Picture, width: int, height: int, shake: Shake, seed: int) -> Shot:
+    """Films a still picture.
+
+    Args:
+        scene: Luma, 8 bits; larger than the frames by as much as the path needs, or what is beyond
+            its edge is its mirror image.
+        width: Of the frames.
+        height: Of the frames.
+        shake: How it is filmed.
+        seed: Of all that is random.
+    """
+    rng = np.random.default_rng(seed)
+    path = _Path(shake, rng)
+    times = np.arange(shake.frames, dtype=np.float64)
+    frames = np.stack([_view(scene, path, time, width, height, shake) for time in times])
+    if shake.passer:
+        _pass_in_front(frames, scene, shake, rng)
+    if shake.noise:
+        noisy = frames + rng.normal(0.0, shake.noise, frames.shape)
+        frames = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+    if shake.crf is not None:
+        frames = _compressed(frames, shake)
+    return Shot(
+        frames,
+        np.stack([path.pose(time) for time in times]),
+        np.stack([path.intended(time) for time in times]),
+    )
+
+
+class _Path:
+    """Where the camera is, at any time."""
+
+    def __init__(self, shake: Shake, rng: np.random.Generator) -> None:
+        self._shake = shake
+        deviations = np.array([*shake.jitter, shake.perspective, shake.perspective])
+        # Waves at random frequencies and phases, with the power that hands have there.
+        edges = np.geomspace(_SLOWEST, _FASTEST, _WAVES + 1)
+        self._frequencies = rng.uniform(edges[:-1], edges[1:], (len(deviations), _WAVES))
+        self._phases = rng.uniform(0, 2 * np.pi, self._frequencies.shape)
+        power = _power(self._frequencies) * np.diff(edges)
+        power /= power.sum(axis=1, keepdims=True)
+        self._amplitudes = np.sqrt(2 * power) * deviations[:, None]
+
+    def intended(self, time: float) -> Matrix:
+        """Returns the pose of a steady camera."""
+        done = _eased(time / (self._shake.frames - 1))
+        dx, dy = np.array(self._shake.pan) * (done - 0.5)
+        return compose(dx, dy, 0.0, -np.log(self._shake.zoom) * done)
+
+    def pose(self, time: float) -> Matrix:
+        """Returns the pose of the camera in the hand."""
+        angles = 2 * np.pi * self._frequencies * time / self._shake.rate + self._phases
+        *similarity, tilt, swing = (self._amplitudes * np.sin(angles)).sum(axis=1)
+        tilted = np.eye(3)
+        tilted[2, :2] = tilt, swing
+        return np.asarray(self.intended(time) @ compose(*similarity) @ tilted)
+
+
+def _power(frequency: Floats) -> Floats:
+    """Returns the power of the jitter at frequencies in Hz: positions, not speeds."""
+    fall = 1 / (1 + (frequency / _KNEE) ** 4)
+    tremor = np.exp(-0.5 * ((frequency - _TREMOR) / _TREMOR_WIDTH) ** 2)
+    return np.asarray(fall + _TREMOR_SHARE * tremor * (_KNEE / _TREMOR) ** 2)
+
+
+def _eased(progress: float) -> float:
+    """Returns a ramp from 0 to 1 over the middle half of the time, its corners rounded."""
+    width = 0.04
+
+    def rounded(x: float) -> float:
+        """The integral of a step whose edge is a logistic function."""
+        return float(width * np.logaddexp(0.0, x / width))
+
+    return 2 * (rounded(progress - 0.25) - rounded(progress - 0.75))
+
+
+def _view(
+    scene: Picture, path: _Path, time: float, width: int, height: int, shake: Shake
+) -> Picture:
+    """Returns one frame: each row at its own time, if the shutter rolls."""
+    wide, high = width * _OVERSAMPLING, height * _OVERSAMPLING
+    columns, rows = np.meshgrid(np.arange(wide), np.arange(high))
+    grid = points_from_pixels(np.stack([columns, rows], axis=-1), wide, high)
+    places = np.concatenate([grid, np.ones((high, wide, 1))], axis=-1)
+    if shake.rolling_shutter:
+        delays = shake.rolling_shutter * ((np.arange(high) + 0.5) / high - 0.5)
+        poses = np.stack([path.pose(time + delay) for delay in delays])
+        seen = np.einsum("rij,rcj->rci", poses, places)
+    else:
+        seen = places @ path.pose(time).T
+    seen = seen[..., :2] / seen[..., 2:]
+    pixels = seen * height + [(scene.shape[1] - 1) / 2, (scene.shape[0] - 1) / 2]
+    taken = cv2.remap(
+        scene,
+        pixels.astype(np.float32),
+        np.empty(0, np.float32),
+        cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REFLECT_101,
+    )
+    small = cv2.resize(taken, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
+
+
+def _pass_in_front(frames: Picture, scene: Picture, shake: Shake, rng: np.random.Generator) -> None:
+    """Lets a disc of another texture cross the frames, at its own speed."""
+    _, height, width = frames.shape
+    layer = np.ascontiguousarray(scene[::-1, ::-1])
+    radius = shake.passer * height
+    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
+    y = height * rng.uniform(0.4, 0.6)
+    speed = (width - 2 * radius) / len(frames)
+    for number, frame in enumerate(frames):
+        x = radius + speed * number
+        view = cv2.getRectSubPix(layer, (width, height), (layer.shape[1] / 2 - speed * number, y))
+        cover = np.clip(radius - np.hypot(columns - x, rows - y) + 0.5, 0.0, 1.0)
+        frame[...] = np.rint(frame + cover * (view.astype(np.float64) - frame))
+
+
+def _compressed(frames: Picture, shake: Shake) -> Picture:
+    """Returns the frames after x264."""
+    _, height, width = frames.shape
+    grey = np.full((height // 2, width), 128, np.uint8)
+
+    def packed() -> Iterator[av.VideoFrame]:
+        for frame in frames:
+            planes = np.vstack([frame, grey])
+            yield av.VideoFrame.from_ndarray(planes, format="yuv420p")
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "shot.mp4"
+        options = {"crf": str(shake.crf), "preset": "medium"}
+        encode_frames(packed(), path, "libx264", options, Fraction(shake.rate))
+        with av.open(str(path)) as container:
+            decoded = [frame.to_ndarray()[:height] for frame in container.decode(video=0)]
+    return np.stack(decoded)
