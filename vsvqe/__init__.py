@@ -1,8 +1,8 @@
 """Video quality enhancement for VapourSynth.
 
-``Deblock`` removes compression artefacts, ``SuperRes`` enlarges and ``Stabilize`` steadies; any clip
-comes in, the same clip comes out, better. ``list_models`` lists what is shipped, ``Backend`` names
-the engines.
+``Deblock`` removes compression artefacts, ``SuperRes`` enlarges and ``Stabilize`` steadies; any
+clip comes in, the same clip comes out, better. ``list_models`` lists what is shipped, ``Backend``
+names the engines.
 """
 
 from .cards import Card, list_models

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..graph.clips import MIN_SIDE, ClipFacts, checked, facts, like, own_node
 from ..graph.motions import CONFIDENCE, MOTION
 from ..graph.windows import Props, over_windows
 from ..motion import borders, estimate, path, warp
+from ..motion.flow import FLOWS
 from ..motion.transform import Matrix
 from .options import errors_named, number
 
@@ -123,7 +125,7 @@ def Stabilize(
             )
         _one_of("border", border, get_args(Border.__value__))
         settings = estimate.MotionSettings(
-            flow=_one_of("flow", flow, estimate.FLOWS),
+            flow=_one_of("flow", flow, FLOWS),
             model=_one_of("model", model, estimate.MODELS),
         )
         limits = path.PathSettings(
@@ -227,7 +229,7 @@ class _Plan:
                 after.matrix @ np.linalg.inv(before.matrix),
                 min(before.confidence, after.confidence),
             )
-            for before, after in zip(places, places[1:], strict=False)
+            for before, after in pairwise(places)
         ]
         into = moves[centre - 1] if centre else estimate.Motion(np.eye(3), 0.0)
         return {
@@ -277,9 +279,7 @@ def _measured(
     reference: int | None,
     cut_threshold: float | None,
 ) -> vs.VideoNode:
-    small = scenes.annotated(
-        motions.working(held, clip_facts), detect=cut_threshold is not None
-    )
+    small = scenes.annotated(motions.working(held, clip_facts), detect=cut_threshold is not None)
     small.std.SetVideoCache(mode=1, fixedsize=1, maxsize=64)
     return motions.measured(
         small,
@@ -305,11 +305,12 @@ def _chain(moves: Sequence[estimate.Motion], centre: int) -> dict[int, Matrix]:
             break
         motion = motion @ move.matrix
         chain[-distance] = np.linalg.inv(motion)
-    return {distance: chain[distance] for distance in _DISTANCES if distance in chain}
+    wanted = [sign * distance for distance in _LOOKED_AT for sign in (1, -1)]
+    return {distance: chain[distance] for distance in wanted if distance in chain}
 
 
 # Frames further away differ less from one to the next.
-_DISTANCES = [sign * d for d in (1, 2, 3, 4, 6, 8, 12, 16, 20, borders.FILL_RADIUS) for sign in (1, -1)]
+_LOOKED_AT = (1, 2, 3, 4, 6, 8, 12, 16, 20, borders.FILL_RADIUS)
 
 
 def _rendered(
@@ -416,9 +417,7 @@ def _siting(format: vs.VideoFormat, clip_facts: ClipFacts) -> warp.Siting:
 def _crop(clip: vs.VideoNode, limits: path.PathSettings) -> tuple[float, float]:
     """Returns the width and height of what ``border="crop"`` leaves, as parts of the frame's."""
     aspect = clip.width / clip.height
-    parts = borders.guaranteed(
-        aspect, limits.dxmax, limits.dymax, limits.rotmax, limits.zoommax
-    )
+    parts = borders.guaranteed(aspect, limits.dxmax, limits.dymax, limits.rotmax, limits.zoommax)
     sides = []
     for side, part, subsampling in zip(
         (clip.width, clip.height),

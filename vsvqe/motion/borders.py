@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -34,10 +35,12 @@ class Layout:
     peak: float
     """The highest code; infinity for float formats."""
 
-    @property
-    def aspect(self) -> float:
-        """Width over height."""
-        return self.width / self.height
+    def alike(self) -> dict[Siting, list[int]]:
+        """Returns the planes of each siting, which share their positions."""
+        groups: dict[Siting, list[int]] = {}
+        for plane, siting in enumerate(self.sitings):
+            groups.setdefault(siting, []).append(plane)
+        return groups
 
 
 class Layer(NamedTuple):
@@ -58,25 +61,25 @@ def warped(layer: Layer, layout: Layout, out: Sequence[Samples], edge: Edge) -> 
         out: Takes the planes of the corrected frame.
         edge: See ``warp.sample``.
     """
-    for index, (plane, target) in enumerate(zip(layer.planes, out, strict=True)):
-        matrix = for_plane(layer.correction, layout.width, layout.height, layout.sitings[index])
-        sample(
-            plane,
-            grid(matrix, _whole(target)),
-            target,
-            edge=edge,
-            black=layout.blacks[index],
-            peak=layout.peak,
-        )
+    for siting, planes in layout.alike().items():
+        matrix = for_plane(layer.correction, layout.width, layout.height, siting)
+        positions = grid(matrix, _whole(out[planes[0]]))
+        for plane in planes:
+            sample(
+                layer.planes[plane],
+                positions,
+                out[plane],
+                edge=edge,
+                black=layout.blacks[plane],
+                peak=layout.peak,
+            )
 
 
-def filled(
-    own: Layer, neighbours: Sequence[Layer], layout: Layout, out: Sequence[Samples]
-) -> None:
+def filled(own: Layer, neighbours: Sequence[Layer], layout: Layout, out: Sequence[Samples]) -> None:
     """Corrects a frame, and shows other frames of the scene beyond its edge.
 
     Each neighbour is brought to the frame's brightness and colour, and blended in over a few
-    pixels on both sides; what none of them has is mirrored.
+    pixels inside the edge; what none of them has is mirrored.
 
     Args:
         own: The frame.
@@ -86,34 +89,54 @@ def filled(
     """
     warped(own, layout, out, "mirror")
     feather = max(4.0, layout.height / 60)
-    layers = [own, *neighbours]
-    for index, (target, siting) in enumerate(zip(out, layout.sitings, strict=True)):
-        matrices = [
-            for_plane(layer.correction, layout.width, layout.height, siting) for layer in layers
+    for siting, planes in layout.alike().items():
+        pieces = [
+            _Piece([layer.planes[plane] for plane in planes], matrix, siting)
+            for layer in (own, *neighbours)
+            for matrix in [for_plane(layer.correction, layout.width, layout.height, siting)]
         ]
-        planes = [layer.planes[index] for layer in layers]
-        shifts = [
-            _brightness_shift(planes[0], matrices[0], planes[i], matrices[i])
-            for i in range(1, len(layers))
-        ]
-        for region in _rim(matrices[0], target, siting, feather):
-            own_picture = target[region.within].astype(np.float32)
-            own_depth = _depth(grid(matrices[0], region), target, siting)
-            left_over = 1.0 - np.clip(own_depth / feather, 0.0, 1.0)
-            total = (1.0 - left_over) * own_picture
-            for plane, matrix, shift in zip(planes[1:], matrices[1:], shifts, strict=True):
-                positions = grid(matrix, region)
-                weight = left_over * np.clip(_depth(positions, target, siting) / feather, 0.0, 1.0)
-                if not weight.any():
-                    continue
-                lent = np.empty(own_picture.shape, plane.dtype)
-                sample(plane, positions, lent, peak=layout.peak)
-                total += weight * (lent.astype(np.float32) + shift)
-                left_over -= weight
-            total += left_over * own_picture
-            if target.dtype.kind == "u":
-                total = np.clip(np.rint(total), 0.0, min(layout.peak, np.iinfo(target.dtype).max))
-            target[region.within] = total
+        shifts = [_brightness_shifts(pieces[0], piece) for piece in pieces[1:]]
+        for region in _rim(pieces[0], feather):
+            _fill(region, pieces, shifts, feather, [out[plane] for plane in planes], layout.peak)
+
+
+class _Piece(NamedTuple):
+    """Planes of a frame that lie alike, and how they are corrected."""
+
+    planes: Sequence[Samples]
+    matrix: Matrix
+    siting: Siting
+
+
+def _fill(
+    region: Region,
+    pieces: Sequence[_Piece],
+    shifts: Sequence[Sequence[float]],
+    feather: float,
+    out: Sequence[Samples],
+    peak: float,
+) -> None:
+    """Blends neighbours into a region of planes that hold the corrected frame, mirrored."""
+    own, *neighbours = pieces
+    pictures = [target[region.within].astype(np.float32) for target in out]
+    left_over = 1.0 - _weight(grid(own.matrix, region), own, feather)
+    totals = [(1.0 - left_over) * picture for picture in pictures]
+    for neighbour, shift in zip(neighbours, shifts, strict=True):
+        positions = grid(neighbour.matrix, region)
+        weight = left_over * _weight(positions, neighbour, feather)
+        if not weight.any():
+            continue
+        left_over -= weight
+        for plane, total, plane_shift in zip(neighbour.planes, totals, shift, strict=True):
+            lent = np.empty(total.shape, plane.dtype)
+            sample(plane, positions, lent, peak=peak)
+            total += weight * (lent + np.float32(plane_shift))
+    for target, total, picture in zip(out, totals, pictures, strict=True):
+        total += left_over * picture
+        if target.dtype.kind == "u":
+            np.rint(total, out=total)
+            np.clip(total, 0.0, min(peak, np.iinfo(target.dtype).max), out=total)
+        target[region.within] = total
 
 
 def lenders(correction: Matrix, chain: Mapping[int, Matrix], aspect: float) -> list[int]:
@@ -160,9 +183,7 @@ def invented(correction: Matrix, layout: Layout, out: NDArray[np.bool_]) -> None
     np.less(_depth(grid(matrix, _whole(out)), out, Siting()), -_ROUNDING, out=out)
 
 
-def zoom_needed(
-    correction: Matrix, aspect: float, part: tuple[float, float] = (1.0, 1.0)
-) -> float:
+def zoom_needed(correction: Matrix, aspect: float, part: tuple[float, float] = (1.0, 1.0)) -> float:
     """Returns how much a corrected frame must be enlarged for its edge to lie outside.
 
     Args:
@@ -221,11 +242,11 @@ def guaranteed(
 _ROUNDING = 1e-3
 
 
-def _whole(plane: NDArray[np.generic]) -> Region:
+def _whole(plane: Samples) -> Region:
     return Region(0, 0, plane.shape[1], plane.shape[0])
 
 
-def _depth(positions: Grid, plane: NDArray[np.generic], siting: Siting) -> NDArray[np.float32]:
+def _depth(positions: Grid, plane: Samples, siting: Siting) -> NDArray[np.float32]:
     """Returns how deep inside the frame positions are, in pixels of the luma; negative outside.
 
     The edge of the frame is that of its outermost pixels, half a pixel beyond their centres.
@@ -234,24 +255,33 @@ def _depth(positions: Grid, plane: NDArray[np.generic], siting: Siting) -> NDArr
     half = np.float32(0.5)
     x = np.minimum(positions.x + half, np.float32(width) - half - positions.x)
     y = np.minimum(positions.y + half, np.float32(height) - half - positions.y)
-    return np.minimum(x * np.float32(siting.step_x), y * np.float32(siting.step_y), out=x)
+    x *= np.float32(siting.step_x)
+    y *= np.float32(siting.step_y)
+    return np.asarray(np.minimum(x, y, out=x))
 
 
-def _rim(matrix: Matrix, plane: Samples, siting: Siting, feather: float) -> list[Region]:
+def _weight(positions: Grid, piece: _Piece, feather: float) -> NDArray[np.float32]:
+    """Returns 0 outside the frame, 1 from ``feather`` inside on, and between the two between."""
+    weight = _depth(positions, piece.planes[0], piece.siting)
+    weight *= np.float32(1 / feather)
+    return np.clip(weight, 0.0, 1.0, out=weight)
+
+
+def _rim(piece: _Piece, feather: float) -> list[Region]:
     """Returns the regions of a plane in which anything is less deep inside than ``feather``."""
-    height, width = plane.shape
+    height, width = piece.planes[0].shape
     # Along a line of the output, positions change monotonously: its ends are the extremes.
-    left, right = (grid(matrix, Region(x, 0, x + 1, height)).y[:, 0] for x in (0, width - 1))
-    above, below = (grid(matrix, Region(0, y, width, y + 1)).x[0] for y in (0, height - 1))
-    top, bottom = _run(left, right, height, feather / siting.step_y)
-    first, last = _run(above, below, width, feather / siting.step_x)
+    left, right = (grid(piece.matrix, Region(x, 0, x + 1, height)).y[:, 0] for x in (0, width - 1))
+    above, below = (grid(piece.matrix, Region(0, y, width, y + 1)).x[0] for y in (0, height - 1))
+    top, bottom = _run(left, right, height, feather / piece.siting.step_y)
+    first, last = _run(above, below, width, feather / piece.siting.step_x)
     regions = [
         Region(0, 0, width, top),
         Region(0, bottom, width, height),
         Region(0, top, first, bottom),
         Region(last, top, width, bottom),
     ]
-    return [region for region in regions if region.left < region.right and region.top < region.bottom]
+    return [part for part in regions if part.left < part.right and part.top < part.bottom]
 
 
 def _run(
@@ -263,20 +293,33 @@ def _run(
     return (int(inside[0]), int(inside[-1]) + 1) if inside.size else (size, size)
 
 
-def _brightness_shift(own: Samples, own_matrix: Matrix, lent: Samples, matrix: Matrix) -> float:
-    """Returns what has to be added to a neighbour's plane: the median difference where both are."""
-    height, width = own.shape
-    x, y = (np.linspace(0, size - 1, count) for size, count in ((width, 49), (height, 28)))
-    points = np.stack([axis.ravel() for axis in np.meshgrid(x, y)], axis=-1)
-    values, inside = [], np.ones(len(points), np.bool_)
-    for plane, homography in ((own, own_matrix), (lent, matrix)):
-        at = apply(homography, points)
+def _brightness_shifts(own: _Piece, lent: _Piece) -> list[float]:
+    """Returns what to add to each plane of a neighbour: the median difference where both are."""
+    height, width = own.planes[0].shape
+    points = _spread_out(width, height)
+    inside = np.ones(len(points), np.bool_)
+    samples = []
+    for piece in (own, lent):
+        at = apply(piece.matrix, points)
         inside &= ((at >= 0) & (at <= (width - 1, height - 1))).all(axis=1)
-        near = np.clip(np.rint(at), 0, (width - 1, height - 1)).astype(np.intp)
-        values.append(plane[near[:, 1], near[:, 0]].astype(np.float32))
-    return float(np.median((values[0] - values[1])[inside])) if inside.any() else 0.0
+        samples.append(np.clip(np.rint(at), 0, (width - 1, height - 1)).astype(np.intp))
+    if not inside.any():
+        return [0.0] * len(own.planes)
+    (ours, theirs) = ((near[inside, 1], near[inside, 0]) for near in samples)
+    return [
+        float(np.median(a[ours].astype(np.float32) - b[theirs].astype(np.float32)))
+        for a, b in zip(own.planes, lent.planes, strict=True)
+    ]
 
 
+@lru_cache(maxsize=8)
+def _spread_out(width: int, height: int) -> Floats:
+    """Returns points all over a plane, in its samples."""
+    x, y = np.linspace(0, width - 1, 33), np.linspace(0, height - 1, 19)
+    return np.stack([axis.ravel() for axis in np.meshgrid(x, y)], axis=-1)
+
+
+@lru_cache(maxsize=8)
 def _points(aspect: float) -> Floats:
     """Returns points all over a frame, closer together where picture is likely to be missing."""
     side = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 25)) / 2

@@ -4,7 +4,7 @@ The kernel is the bicubic one of Keys with a = -0.75. It is evaluated at the exa
 sample: from version 5 on, OpenCV no longer rounds positions to 1/32 of a pixel.
 """
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .transform import Matrix, corners, to_pixels
 from .transform import apply as mapped
 
-type Samples = NDArray[np.generic]
+type Samples = NDArray[Any]
 """A plane: uint8, uint16, float16 or float32."""
 
 type Edge = Literal["mirror", "replicate", "wrap", "black"]
