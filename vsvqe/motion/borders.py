@@ -131,8 +131,12 @@ def _fill(
             lent = np.empty(total.shape, plane.dtype)
             sample(plane, positions, lent, peak=peak)
             total += weight * (lent + np.float32(plane_shift))
+    # Where somebody has the picture, however close to the edge, it is preferred to the mirror.
+    mirrored = left_over**_MIRROR_POWER
+    share = (1.0 - mirrored) / np.maximum(1.0 - left_over, 1e-6)
     for target, total, picture in zip(out, totals, pictures, strict=True):
-        total += left_over * picture
+        total *= share
+        total += mirrored * picture
         if target.dtype.kind == "u":
             np.rint(total, out=total)
             np.clip(total, 0.0, min(peak, np.iinfo(target.dtype).max), out=total)
@@ -238,6 +242,8 @@ def guaranteed(
     return float(width / aspect), float(height)
 
 
+# The mirrored picture fades in where all others together weigh a tenth and less.
+_MIRROR_POWER = 16
 # Positions that differ from the edge by no more are on it.
 _ROUNDING = 1e-3
 
