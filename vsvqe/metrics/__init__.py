@@ -1,1 +1,1 @@
-"""Measures of quality, on plain arrays: PSNR, SSIM, LPIPS and tOF."""
+"""Measures of quality, on plain arrays: PSNR, SSIM, LPIPS, tOF, and those of stabilised clips."""

@@ -34,7 +34,7 @@ def to_pixels(matrix: Matrix, width: int, height: int) -> Matrix:
         >>> to_pixels(compose(dx=0.1), 640, 360)[:2, 2].round(6).tolist()
         [36.0, 0.0]
     """
-    units = _units(width, height)
+    units = pixel_units(width, height)
     return normalised(np.linalg.inv(units) @ matrix @ units)
 
 
@@ -46,8 +46,24 @@ def from_pixels(matrix: Matrix, width: int, height: int) -> Matrix:
         width: Of the plane, in pixels.
         height: Of the plane, in pixels.
     """
-    units = _units(width, height)
+    units = pixel_units(width, height)
     return normalised(units @ matrix @ np.linalg.inv(units))
+
+
+def pixel_units(width: int, height: int) -> Matrix:
+    """Returns what maps the coordinates of pixel centres to centred units.
+
+    Args:
+        width: Of the plane, in pixels.
+        height: Of the plane, in pixels.
+    """
+    return np.array(
+        [
+            [1 / height, 0.0, -(width - 1) / (2 * height)],
+            [0.0, 1 / height, -(height - 1) / (2 * height)],
+            [0.0, 0.0, 1.0],
+        ]
+    )
 
 
 def points_from_pixels(points: NDArray[np.floating], width: int, height: int) -> Floats:
@@ -123,14 +139,3 @@ def similarities(matrices: Floats) -> Floats:
 def normalised(matrix: Matrix) -> Matrix:
     """Returns the same homography with 1 as its last element."""
     return np.asarray(matrix / matrix[2, 2], np.float64)
-
-
-def _units(width: int, height: int) -> Matrix:
-    """Returns what maps the coordinates of pixel centres to centred units."""
-    return np.array(
-        [
-            [1 / height, 0.0, -(width - 1) / (2 * height)],
-            [0.0, 1 / height, -(height - 1) / (2 * height)],
-            [0.0, 0.0, 1.0],
-        ]
-    )
