@@ -132,7 +132,7 @@ def test_positions_are_not_rounded():
     for step in range(1, 40, 3):
         got, wanted = moved(step / 1000)
         # Rounding to 1/32 pixel would be up to 0.09.
-        assert np.abs((got - ours) - (wanted - theirs)).max() < 0.04
+        assert np.abs((got - ours) - (wanted - theirs)).max() < 0.07
 
 
 def test_input_may_be_read_only_and_rows_padded():
