@@ -320,8 +320,8 @@ def _rendered(
     edge: warp.Edge = border if border in _EDGES else "mirror"  # type: ignore[assignment]
     shifted = {0: held} | {
         distance: _shifted(held, distance)
-        for distance in range(-borders.FILL_RADIUS, borders.FILL_RADIUS + 1)
-        if distance and border == "fill"
+        for distance in (sign * away for away in _LOOKED_AT for sign in (1, -1))
+        if border == "fill"
     }
 
     def render(

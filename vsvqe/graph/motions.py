@@ -76,7 +76,7 @@ def measured(
     def measure(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         carrying, earlier, origin, frame = f[0].copy(), *f[1:]
         cut = cut_threshold is not None and scenes.is_cut(earlier.props, frame.props, cut_threshold)
-        if n == 0 or (cut and reference is None):
+        if reference is None and (n == 0 or cut):
             motion = Motion(np.eye(3), 0.0)
         else:
             try:

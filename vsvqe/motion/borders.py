@@ -274,7 +274,10 @@ def _weight(positions: Grid, piece: _Piece, feather: float) -> NDArray[np.float3
 
 
 def _rim(piece: _Piece, feather: float) -> list[Region]:
-    """Returns the regions of a plane in which anything is less deep inside than ``feather``."""
+    """Returns the regions at those sides of a plane where something is missing.
+
+    In the rest of the plane all is at least ``feather`` inside the frame.
+    """
     height, width = piece.planes[0].shape
     # Along a line of the output, positions change monotonously: its ends are the extremes.
     left, right = (grid(piece.matrix, Region(x, 0, x + 1, height)).y[:, 0] for x in (0, width - 1))
@@ -293,10 +296,16 @@ def _rim(piece: _Piece, feather: float) -> list[Region]:
 def _run(
     one: NDArray[np.float32], other: NDArray[np.float32], size: int, feather: float
 ) -> tuple[int, int]:
-    """Returns the largest range that is ``feather`` inside at both ends of its lines."""
+    """Returns the largest range that is ``feather`` inside at both ends of its lines.
+
+    On a side where nothing is missing, it goes up to the edge.
+    """
     low, high = np.minimum(one, other), np.maximum(one, other)
     inside = np.flatnonzero((low >= feather) & (high <= size - 1 - feather))
-    return (int(inside[0]), int(inside[-1]) + 1) if inside.size else (size, size)
+    if not inside.size:
+        return size, size
+    whole = (low >= -0.5) & (high <= size - 0.5)
+    return (0 if whole[0] else int(inside[0])), (size if whole[-1] else int(inside[-1]) + 1)
 
 
 def _brightness_shifts(own: _Piece, lent: _Piece) -> list[float]:
