@@ -16,7 +16,7 @@ MODELS: tuple[ModelName, ...] = ("translation", "similarity", "affine", "homogra
 """From the simplest."""
 
 # What is not within so many pixels of a common motion moves by itself, or was found wrongly.
-_INLIER = 1.5
+_INLIER = 2.5
 # Scale of the weights that tell good inliers from bad: this many robust deviations weigh half.
 _HALF_WEIGHT = 2.0
 _PASSES = 3
@@ -73,7 +73,7 @@ class MotionSettings:
     """
 
     flow: FlowName = "lk"
-    model: ModelName = "similarity"
+    model: ModelName = "homography"
 
     def __post_init__(self) -> None:
         """Checks the names."""

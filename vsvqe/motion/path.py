@@ -131,12 +131,9 @@ def correction(motions: Sequence[Motion], centre: int, settings: PathSettings) -
         return np.eye(3)
     known = _known(motions)
     similar = similarities(known)
-    path = np.hstack([_poses(similar, centre), _residues(known, similar, centre)])
-    if not path.any():
-        return np.eye(3)
-    smooth = _SMOOTHERS[settings.method](path, centre, settings)
-    dx, dy, rotation, log_scale, *residue = smooth.tolist()
-    matrix = compose(dx, dy, rotation, log_scale) @ _residue_matrix(*residue)
+    smooth = _SMOOTHERS[settings.method](similar, centre, settings)
+    residue = _residue(known, similar, centre, settings.smoothing)
+    matrix = compose(*np.clip(smooth, -_limits(settings), _limits(settings)).tolist()) @ residue
     points = corners(_WIDE)
     if np.linalg.norm(apply(matrix, points) - points, axis=1).max() < _LEAST:
         return np.eye(3)
@@ -199,15 +196,13 @@ def _poses(similar: Floats, centre: int) -> Floats:
     return np.stack([places.real, places.imag, logs.imag, logs.real], axis=1)
 
 
-def _residues(matrices: Floats, similar: Floats, centre: int) -> Floats:
-    """Returns what similarities don't say of the poses, to first order, K x 4.
+def _residue(matrices: Floats, similar: Floats, centre: int, smoothing: float) -> Matrix:
+    """Returns what similarities don't say of the correction: shear and perspective.
 
-    Two directions of shear and two of perspective. They are small from frame to frame, and only
-    their quick changes matter, so it is enough to add them up.
+    They are small from frame to frame, and only their quick changes matter, so it is enough to add
+    them up, to first order.
     """
-    if not _differ(matrices):
-        return np.zeros((len(matrices) + 1, 4))
-    inverse = np.linalg.inv(np.stack([compose(*values) for values in similar.tolist()]))
+    inverse = np.linalg.inv(_composed(similar))
     left = inverse @ matrices
     left /= left[:, 2:, 2:]
     each = np.stack(
@@ -219,35 +214,28 @@ def _residues(matrices: Floats, similar: Floats, centre: int) -> Floats:
         ],
         axis=1,
     )
-    added = np.vstack([np.zeros(4), -np.cumsum(each, axis=0)])
-    return np.asarray(added - added[centre])
-
-
-def _differ(matrices: Floats) -> bool:
-    """Whether any of the motions is not a similarity."""
-    a, b, c, d = (matrices[:, i, j] for i, j in ((0, 0), (1, 1), (0, 1), (1, 0)))
-    least = 1e-9
-    return bool(
-        (np.abs(a - b) > least).any()
-        or (np.abs(c + d) > least).any()
-        or (np.abs(matrices[:, 2, :2]) > least).any()
-    )
-
-
-def _residue_matrix(stretch: float, shear: float, tilt: float, swing: float) -> Matrix:
+    path = np.vstack([np.zeros(4), -np.cumsum(each, axis=0)])
+    weights = _kalman(len(path), centre, smoothing)
+    stretch, shear, tilt, swing = (weights @ (path - path[centre])).tolist()
     return np.array([[1 + stretch, shear, 0.0], [shear, 1 - stretch, 0.0], [tilt, swing, 1.0]])
 
 
-def _linear(path: Floats, centre: int, settings: PathSettings) -> Floats:
+def _composed(similar: Floats) -> Floats:
+    """Returns ``compose`` of each of N rows."""
+    dx, dy, rotation, log_scale = similar.T
+    cos, sin = np.exp(log_scale) * np.cos(rotation), np.exp(log_scale) * np.sin(rotation)
+    zero, one = np.zeros_like(dx), np.ones_like(dx)
+    rows = [[cos, -sin, dx], [sin, cos, dy], [zero, zero, one]]
+    return np.moveaxis(np.array(rows), -1, 0)
+
+
+def _linear(similar: Floats, centre: int, settings: PathSettings) -> Floats:
     """Smooths with a filter whose weights depend on the length of the window only."""
+    path = _poses(similar, centre)
     weights = _WEIGHTS[settings.method]
     whole = weights(len(path), centre, settings.smoothing) @ path
     quick = weights(len(path), centre, settings.smoothing * _QUICK) @ path
-    limits = _limits(settings)
-    smooth = whole.copy()
-    slow = _bounded(whole[:4] - quick[:4], limits)
-    smooth[:4] = np.clip(quick[:4] + slow, -limits, limits)
-    return np.asarray(smooth)
+    return np.asarray(quick + _bounded(whole - quick, _limits(settings)))
 
 
 class _Forward(NamedTuple):
@@ -330,13 +318,41 @@ def _limits(settings: PathSettings) -> Floats:
     return np.array([settings.dxmax, settings.dymax, settings.rotmax, math.log(settings.zoommax)])
 
 
-def _l1(path: Floats, centre: int, settings: PathSettings) -> Floats:
-    """Finds the path within the limits that has the least speed, acceleration and jerk."""
-    limits = _limits(settings).tolist()
-    columns = zip(path[:, :4].T, limits, strict=True)
-    smooth = [_l1_path(column, limit)[centre] for column, limit in columns]
-    residues = _gaussian(len(path), centre, settings.smoothing) @ path[:, 4:]
-    return np.array([*smooth, *residues])
+def _l1(similar: Floats, centre: int, settings: PathSettings) -> Floats:
+    """Mixes the best paths of all windows around those in the middle of which the frame is.
+
+    The best path bends at few frames. Which ones they are changes from one window to the next: so
+    one of them alone would make the picture jump.
+    """
+    most = settings.smoothing / 2
+    first, last = (max(0, math.ceil(centre - most)), min(len(similar), math.floor(centre + most)))
+    total, weights = np.zeros(4), 0.0
+    for middle in range(first, last + 1):
+        begin = max(0, middle - settings.smoothing)
+        end = min(len(similar), middle + settings.smoothing)
+        limits = tuple(_limits(settings).tolist())
+        weight = math.cos(math.pi / 2 * (middle - centre) / (most + 1)) ** 2
+        total += weight * _l1_window(similar[begin:end].tobytes(), limits)[centre - begin]
+        weights += weight
+    return total / weights
+
+
+@lru_cache(maxsize=1024)
+def _l1_window(similar: bytes, limits: tuple[float, ...]) -> Floats:
+    """Returns the correction of every frame of a window, K x 4: neighbours ask for the same ones.
+
+    Args:
+        similar: The similarities from frame to frame, K - 1 x 4 numbers.
+        limits: Of the four parameters.
+    """
+    path = _poses(np.frombuffer(similar).reshape(-1, 4), 0)
+    columns = zip(path.T, limits, strict=True)
+    smooth = np.stack([_l1_path(column, limit) for column, limit in columns], axis=1)
+    # As each frame sees it.
+    turned = np.exp(-(path[:, 3] + 1j * path[:, 2]))
+    shift = (smooth[:, 0] - path[:, 0] + 1j * (smooth[:, 1] - path[:, 1])) * turned
+    others = smooth[:, 2:] - path[:, 2:]
+    return _read_only(np.column_stack([shift.real, shift.imag, others]))
 
 
 def _l1_path(measured: Floats, limit: float) -> Floats:
