@@ -2,39 +2,24 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
-import numpy as np
 import vapoursynth as vs
 
-from ..graph import chunks, memory, motions, scenes
-from ..graph.clips import MIN_SIDE, ClipFacts, checked, facts, like, own_node
+from ..graph import motions, scenes
+from ..graph.clips import MIN_SIDE, ClipFacts, checked, facts, own_node
 from ..graph.motions import CONFIDENCE, MOTION
-from ..graph.windows import Props, over_windows
-from ..motion import borders, estimate, path, warp
+from ..motion import borders, estimate, path
 from ..motion.flow import FLOWS
-from ..motion.transform import Matrix
+from .corrections import TOGETHER, CorrectionPlan
 from .options import errors_named, number
+from .rendering import cropped, layout_of, masked, rendered
 
 type Border = Literal["fill", "mirror", "replicate", "wrap", "crop", "zoom", "black"]
 
-# Frames whose paths are computed together: what they share is read once.
-_TOGETHER = 16
-# The adaptive zoom changes by this part of itself a frame at most.
-_ZOOM_RATE = 0.0025
-# A motion less trusted than this does not say where a neighbour's picture belongs.
-_LEAST_CONFIDENCE = 0.2
 # Frames of the source are kept between the measurement and the warp, up to this size in total.
 _KEPT_BYTES = 1 << 30
-
-# Frame props within the graph.
-_CORRECTION = "_VQECorrection"
-_ZOOM = "_VQEZoom"
-_LENDERS = "_VQELenders"
-_LENT = "_VQELent"
 
 
 def Stabilize(
@@ -44,7 +29,7 @@ def Stabilize(
     *,
     tripod: bool | int = False,
     flow: str = "lk",
-    model: str = "similarity",
+    model: str = "homography",
     method: str = "kalman",
     dxmax: float | None = None,
     dymax: float | None = None,
@@ -78,7 +63,8 @@ def Stabilize(
         flow: How motion is found: ``"lk"`` (corners and pyramidal Lucas-Kanade), ``"dis"`` or
             ``"farneback"`` (dense flow).
         model: What motion may be: ``"translation"``, ``"similarity"`` (and rotation and scale),
-            ``"affine"`` or ``"homography"``; a simpler one is taken where it explains as much.
+            ``"affine"`` (and shear) or ``"homography"`` (and perspective); a simpler one is taken
+            where it explains as much.
         method: How the path is smoothed: ``"kalman"`` (constant-velocity Kalman filter with the
             Rauch-Tung-Striebel backward pass), ``"gaussian"`` or ``"l1"`` (piecewise at rest, at
             constant speed or acceleration).
@@ -152,124 +138,23 @@ def Stabilize(
             tracked = _measured(held, clip_facts, settings, reference, cut_threshold)
         else:
             tracked = motions.supplied(motion, clip)
-        plan = _Plan(aspect=clip.width / clip.height, border=border, limits=limits, part=part)
+        plan = CorrectionPlan(
+            aspect=clip.width / clip.height, border=border, limits=limits, part=part
+        )
         corrected = plan.corrected(tracked, tripod=reference is not None)
-        ahead = 2 * (_TOGETHER + plan.radius) + borders.FILL_RADIUS
+        ahead = 2 * (TOGETHER + plan.radius) + borders.FILL_RADIUS
         held.std.SetVideoCache(mode=1, fixedsize=1, maxsize=_kept(clip, ahead))
-        result = _rendered(held, corrected, _layout(clip, clip_facts), border)
+        result = rendered(held, corrected, layout_of(clip, clip_facts), border)
         result = result.std.CopyFrameProps(held)
         result = result.std.CopyFrameProps(corrected, props=[MOTION, CONFIDENCE])
         if not mask:
-            return _cropped(result, part)
-        return _cropped(result, part), _cropped(_mask(clip, clip_facts, corrected), part)
+            return cropped(result, part)
+        return cropped(result, part), cropped(masked(clip, clip_facts, corrected), part)
 
 
 # OpenCV addresses pixels by 16-bit numbers.
 _LONGEST_SIDE = 32766
-_LONGEST_SMOOTHING = 1000
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Plan:
-    """How corrections are found from motion."""
-
-    aspect: float
-    """Width over height of the frame."""
-    border: str
-    limits: path.PathSettings
-    part: tuple[float, float]
-    """Width and height of what is shown, as parts of the frame's."""
-
-    @property
-    def radius(self) -> int:
-        """Frames on each side of a frame that its correction depends on."""
-        return max(path.radius(self.limits), borders.FILL_RADIUS)
-
-    @property
-    def zoom_radius(self) -> int:
-        """Frames on each side of a frame that its zoom depends on."""
-        return math.ceil(math.log(self.limits.zoommax) / _ZOOM_RATE)
-
-    def corrected(self, tracked: vs.VideoNode, *, tripod: bool) -> vs.VideoNode:
-        """Returns the clip of motions with the correction of every frame in its props."""
-        compute = self._from_reference if tripod else self._along_path
-        corrected = over_windows(
-            tracked,
-            self.radius,
-            _TOGETHER,
-            motions.motion_of,
-            compute,
-            starts_scene=motions.starts_scene,
-            name="Stabilize",
-        )
-        if self.border != "zoom":
-            corrected.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2 * _TOGETHER)
-            return corrected
-        return over_windows(
-            own_node(corrected),
-            self.zoom_radius,
-            _TOGETHER,
-            _correction_and_zoom,
-            self._with_zoom,
-            starts_scene=motions.starts_scene,
-            name="Stabilize",
-        )
-
-    def _along_path(self, window: Sequence[estimate.Motion], centre: int) -> Props:
-        moves = window[1:]
-        reach = path.radius(self.limits)
-        first = max(0, centre - reach)
-        correction = path.correction(moves[first : centre + reach], centre - first, self.limits)
-        return self._described(correction, moves, centre)
-
-    def _from_reference(self, places: Sequence[estimate.Motion], centre: int) -> Props:
-        """Takes motions from a common frame: each is its frame's correction."""
-        moves = [
-            estimate.Motion(
-                after.matrix @ np.linalg.inv(before.matrix),
-                min(before.confidence, after.confidence),
-            )
-            for before, after in pairwise(places)
-        ]
-        into = moves[centre - 1] if centre else estimate.Motion(np.eye(3), 0.0)
-        return {
-            MOTION: into.matrix.ravel().tolist(),
-            CONFIDENCE: into.confidence,
-            **self._described(places[centre].matrix, moves, centre),
-        }
-
-    def _described(
-        self, correction: Matrix, moves: Sequence[estimate.Motion], centre: int
-    ) -> dict[str, Any]:
-        """Returns a correction as props, with what its border needs."""
-        if self.border == "crop":
-            # Whatever the model of the motion: nothing from beyond the edge is shown.
-            needed = borders.zoom_needed(correction, self.aspect, self.part)
-            correction = borders.zoomed(correction, needed) if needed < math.inf else np.eye(3)
-        props: dict[str, Any] = {_CORRECTION: correction.ravel().tolist()}
-        missing = borders.zoom_needed(correction, self.aspect)
-        if self.border == "zoom":
-            props[_ZOOM] = min(missing, self.limits.zoommax)
-        if self.border == "fill" and missing > 1.0:
-            chain = _chain(moves, centre)
-            lenders = borders.lenders(correction, chain, self.aspect)
-            if lenders:
-                props[_LENDERS] = lenders
-                lent = [chain[distance] @ correction for distance in lenders]
-                props[_LENT] = np.concatenate(lent, axis=None).tolist()
-        return props
-
-    def _with_zoom(self, window: Sequence[tuple[Matrix, float]], centre: int) -> Props:
-        """Enlarges as much as any frame around needs, less for those further away."""
-        logarithm = max(
-            math.log(zoom) - _ZOOM_RATE * abs(i - centre) for i, (_, zoom) in enumerate(window)
-        )
-        correction = borders.zoomed(window[centre][0], math.exp(logarithm))
-        return {_CORRECTION: correction.ravel().tolist()}
-
-
-def _correction_and_zoom(props: Props) -> tuple[Matrix, float]:
-    return _matrix(props[_CORRECTION]), float(props[_ZOOM])
+_LONGEST_SMOOTHING = 300
 
 
 def _measured(
@@ -287,130 +172,6 @@ def _measured(
         reference=reference,
         cut_threshold=cut_threshold,
         name="Stabilize",
-    )
-
-
-def _chain(moves: Sequence[estimate.Motion], centre: int) -> dict[int, Matrix]:
-    """Returns the motion from a frame to neighbours, as far as it can be followed."""
-    chain: dict[int, Matrix] = {}
-    motion = np.eye(3)
-    for distance, move in enumerate(moves[centre : centre + borders.FILL_RADIUS], 1):
-        if move.confidence < _LEAST_CONFIDENCE:
-            break
-        motion = move.matrix @ motion
-        chain[distance] = motion
-    motion = np.eye(3)
-    for distance, move in enumerate(moves[:centre][: -borders.FILL_RADIUS - 1 : -1], 1):
-        if move.confidence < _LEAST_CONFIDENCE:
-            break
-        motion = motion @ move.matrix
-        chain[-distance] = np.linalg.inv(motion)
-    wanted = [sign * distance for distance in _LOOKED_AT for sign in (1, -1)]
-    return {distance: chain[distance] for distance in wanted if distance in chain}
-
-
-# Frames further away differ less from one to the next.
-_LOOKED_AT = (1, 2, 3, 4, 6, 8, 12, 16, 20, borders.FILL_RADIUS)
-
-
-def _rendered(
-    held: vs.VideoNode, corrected: vs.VideoNode, layout: borders.Layout, border: str
-) -> vs.VideoNode:
-    """Returns the clip with every frame moved as its correction says."""
-    edge: warp.Edge = border if border in _EDGES else "mirror"  # type: ignore[assignment]
-    shifted = {0: held} | {
-        distance: _shifted(held, distance)
-        for distance in (sign * away for away in _LOOKED_AT for sign in (1, -1))
-        if border == "fill"
-    }
-
-    def render(
-        corrections: Sequence[Matrix], n: int, f: vs.VideoFrame | Sequence[vs.VideoFrame]
-    ) -> vs.VideoFrame:
-        frames = [f] if isinstance(f, vs.VideoFrame) else f
-        layers = [
-            borders.Layer([np.asarray(frame[p]) for p in range(frame.format.num_planes)], matrix)
-            for frame, matrix in zip(frames, corrections, strict=True)
-        ]
-        result = vs.core.create_video_frame(held.format, held.width, held.height)
-        out = [np.asarray(result[p]) for p in range(held.format.num_planes)]
-        try:
-            if len(layers) == 1:
-                borders.warped(layers[0], layout, out, edge)
-            else:
-                borders.filled(layers[0], layers[1:], layout, out)
-        except Exception as error:
-            raise vs.Error(f"Stabilize: frame {n}: {error}") from error
-        memory.produced(sum(plane.nbytes for plane in out))
-        return result
-
-    def choose(n: int, f: vs.VideoFrame) -> vs.VideoNode:
-        correction = _matrix(f.props[_CORRECTION])
-        if not warp.moves(correction, held.width, held.height):
-            return held
-        distances = _listed(f.props.get(_LENDERS, []))
-        lent = np.reshape(_listed(f.props.get(_LENT, [])), (-1, 3, 3))
-        sources = [shifted[distance] for distance in (0, *distances)]
-        return held.std.ModifyFrame(sources, partial(render, [correction, *lent]))
-
-    return held.std.FrameEval(choose, prop_src=corrected, clip_src=list(shifted.values()))
-
-
-_EDGES = get_args(warp.Edge.__value__)
-
-
-def _mask(clip: vs.VideoNode, clip_facts: ClipFacts, corrected: vs.VideoNode) -> vs.VideoNode:
-    """Returns the clip that is white where the picture is not of the frame itself."""
-    layout = _layout(clip, clip_facts)
-    format = like(clip.format, color_family=vs.GRAY, subsampling_w=0, subsampling_h=0)
-    white = 1.0 if math.isinf(layout.peak) else layout.peak
-    blank = vs.core.std.BlankClip(
-        clip, format=format.id, color=0.0 if format.sample_type == vs.FLOAT else 0, keep=True
-    ).std.SetFrameProps(_Range=vs.RANGE_FULL)
-
-    def draw(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
-        correction = _matrix(f[1].props[_CORRECTION])
-        if not warp.moves(correction, clip.width, clip.height):
-            return f[0]
-        result = f[0].copy()
-        outside = np.empty((clip.height, clip.width), np.bool_)
-        borders.invented(correction, layout, outside)
-        np.asarray(result[0])[outside] = white
-        return result
-
-    return blank.std.ModifyFrame([blank, corrected], draw)
-
-
-def _layout(clip: vs.VideoNode, clip_facts: ClipFacts) -> borders.Layout:
-    format = clip.format
-    planes = range(format.num_planes)
-    floating = format.sample_type == vs.FLOAT
-    unit = 1 << (format.bits_per_sample - 8) if not floating else 0
-    black = 0 if clip_facts.full_range else 16 * unit
-    middle = 128 * unit
-    chroma = [plane > 0 and format.color_family == vs.YUV for plane in planes]
-    return borders.Layout(
-        width=clip.width,
-        height=clip.height,
-        sitings=tuple(_siting(format, clip_facts) if c else warp.Siting() for c in chroma),
-        blacks=tuple(float(middle if c else black) for c in chroma),
-        peak=math.inf if floating else (1 << format.bits_per_sample) - 1,
-    )
-
-
-def _siting(format: vs.VideoFormat, clip_facts: ClipFacts) -> warp.Siting:
-    """Returns where the chroma samples of a YUV format lie."""
-    step_x, step_y = 1 << format.subsampling_w, 1 << format.subsampling_h
-    location = clip_facts.chroma_location
-    left = location in (vs.CHROMA_LEFT, vs.CHROMA_TOP_LEFT, vs.CHROMA_BOTTOM_LEFT)
-    top = location in (vs.CHROMA_TOP_LEFT, vs.CHROMA_TOP)
-    bottom = location in (vs.CHROMA_BOTTOM_LEFT, vs.CHROMA_BOTTOM)
-    middle_x, middle_y = (step_x - 1) / 2, (step_y - 1) / 2
-    return warp.Siting(
-        step_x,
-        step_y,
-        0.0 if left else middle_x,
-        0.0 if top else (step_y - 1.0 if bottom else middle_y),
     )
 
 
@@ -436,41 +197,12 @@ def _crop(clip: vs.VideoNode, limits: path.PathSettings) -> tuple[float, float]:
     return sides[0] / clip.width, sides[1] / clip.height
 
 
-def _cropped(clip: vs.VideoNode, part: tuple[float, float]) -> vs.VideoNode:
-    width, height = (
-        round(side * of) for side, of in zip((clip.width, clip.height), part, strict=True)
-    )
-    if (width, height) == (clip.width, clip.height):
-        return clip
-    return clip.std.CropAbs(
-        width=width, height=height, left=(clip.width - width) // 2, top=(clip.height - height) // 2
-    )
-
-
-def _shifted(clip: vs.VideoNode, distance: int) -> vs.VideoNode:
-    """Returns the clip with frame n + distance in the place of frame n."""
-    total = clip.num_frames
-    distance = max(1 - total, min(total - 1, distance))
-    if distance < 0:
-        return chunks.uncached(clip[0] * -distance + clip)
-    return chunks.uncached(clip[distance:] + clip[-1] * distance) if distance else clip
-
-
 def _kept(clip: vs.VideoNode, wanted: int) -> int:
     """Returns how many frames of a clip to keep."""
     format = clip.format
     chroma = (format.num_planes - 1) / (1 << format.subsampling_w << format.subsampling_h)
     size = clip.width * clip.height * format.bytes_per_sample * (1 + chroma)
     return max(8, min(wanted, int(_KEPT_BYTES / size)))
-
-
-def _matrix(values: Sequence[float]) -> Matrix:
-    return np.reshape(np.asarray(values, np.float64), (3, 3))
-
-
-def _listed(values: Any) -> list[Any]:
-    """Returns the values of a prop: the core gives a single one as itself."""
-    return list(values) if isinstance(values, Sequence) else [values]
 
 
 def _one_of[T](name: str, value: object, choices: Sequence[T]) -> T:

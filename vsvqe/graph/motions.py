@@ -23,6 +23,9 @@ _STARTS_SCENE = "_SceneChangePrev"
 
 WORKING_HEIGHT = 360
 
+# No camera makes so little of a picture from one frame to the next.
+_LEAST_AREA = 1e-3
+
 type Estimate = Callable[[NDArray[np.uint8], NDArray[np.uint8]], Motion]
 """Takes two pictures of equal size, returns the motion from the first to the second."""
 
@@ -115,8 +118,13 @@ def supplied(motion: object, clip: vs.VideoNode) -> vs.VideoNode:
             f"motion has {motion.num_frames} frames and clip {clip.num_frames}; it must have one "
             "for every frame of the clip"
         )
-    with motion.get_frame(0) as frame:
-        motion_of(frame.props)
+    try:
+        with motion.get_frame(0) as frame:
+            props = dict(frame.props)
+    except vs.Error as error:
+        reason = (str(error).strip() or "no reason given").splitlines()[-1]
+        raise ValueError(f"the first frame of motion can't be had: {reason}") from error
+    motion_of(props)
     carrier = vs.core.std.BlankClip(
         format=vs.GRAY8, width=1, height=1, length=clip.num_frames, keep=True
     )
@@ -133,10 +141,14 @@ def motion_of(props: Mapping[str, Any]) -> Motion:
     numbers = np.array(values if isinstance(values, Sequence) else [], np.float64)
     if numbers.shape != (9,) or not np.isfinite(numbers).all() or not numbers[8]:
         raise ValueError(
-            f"the prop {MOTION} must hold the nine finite numbers of a 3x3 matrix, not {values!r}"
+            f"the prop {MOTION} must hold the nine finite numbers of a 3x3 matrix, the last of "
+            f"them not 0; here it is {values!r}"
         )
+    matrix = (numbers / numbers[8]).reshape(3, 3)
+    if abs(np.linalg.det(matrix)) < _LEAST_AREA:
+        raise ValueError(f"the prop {MOTION} must not press the picture flat, as {values!r} does")
     confidence = float(props.get(CONFIDENCE, 1.0))
-    return Motion((numbers / numbers[8]).reshape(3, 3), min(max(confidence, 0.0), 1.0))
+    return Motion(matrix, min(max(confidence, 0.0), 1.0))
 
 
 def starts_scene(props: Mapping[str, Any]) -> bool:

@@ -45,6 +45,7 @@ def over_windows[T](
         The same clip, with more props.
     """
     total = clip.num_frames
+    radius = min(radius, total - 1)
     count = -(-total // length)
     clip.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2 * (length + 2 * radius))
     padded = chunks.extended(clip, radius, count * length - total + radius)

@@ -15,8 +15,6 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import scipy.optimize
-import scipy.sparse
 
 from .estimate import Motion
 from .transform import Floats, Matrix, apply, compose, corners, normalised, similarities
@@ -362,6 +360,8 @@ def _l1_path(measured: Floats, limit: float) -> Floats:
     slack = len(cost) - count
     least = np.concatenate([measured - limit, np.zeros(slack)])
     most = np.concatenate([measured + limit, np.full(slack, np.inf)])
+    import scipy.optimize  # takes a third of a second, and nothing else here needs it
+
     found = scipy.optimize.linprog(
         cost,
         A_eq=equations,
@@ -379,6 +379,8 @@ def _l1_program(count: int) -> tuple[Any, Floats]:
     Its unknowns are the path, and the positive and the negative part of each difference: from the
     measured path, and of first to third order.
     """
+    import scipy.sparse
+
     differences = [scipy.sparse.eye_array(count, format="csr")]
     for _ in range(3):
         differences.append(differences[-1][1:] - differences[-1][:-1])
