@@ -30,7 +30,8 @@ import vapoursynth, numpy
 start = time.perf_counter()
 import vsvqe
 print(time.perf_counter() - start)
-print([name for name in ("torch", "onnxruntime", "openvino", "onnx", "scipy") if name in sys.modules])
+slow = ("torch", "onnxruntime", "openvino", "onnx", "scipy")
+print([name for name in slow if name in sys.modules])
 """
     runs = [python(code) for _ in range(3)]
     assert all(run.returncode == 0 for run in runs), runs[0].stderr

@@ -116,18 +116,32 @@ def in_chunks(
         fpsden=rate.denominator,
         keep=True,
     )
-    handed_out = [
-        uncached(blank.std.ModifyFrame(computed, partial(handed_out, i))) for i in range(length)
-    ]
-    result = uncached(vs.core.std.Interleave(handed_out)) if length > 1 else handed_out[0]
-    return uncached(result[:total]).std.CopyFrameProps(clip)
+    return handed_out(computed, blank, length, total).std.CopyFrameProps(clip)
 
 
 RESULT = "_VQEResult"
-"""Begins the names of the props that carry results."""
+"""Begins the names of the props that carry results; their number within the chunk follows."""
 
 
-def handed_out(i: int, n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+def handed_out(
+    computed: vs.VideoNode, blank: vs.VideoNode, length: int, total: int
+) -> vs.VideoNode:
+    """Returns the frames that the frames of another clip carry as props, one after the other.
+
+    Args:
+        computed: A frame for every chunk, with its results.
+        blank: A clip of as many frames, of the format and size of the results.
+        length: Results that a chunk has; the last may have fewer.
+        total: Results in all.
+    """
+    parts = [
+        uncached(blank.std.ModifyFrame(computed, partial(_handed_out, i))) for i in range(length)
+    ]
+    result = uncached(vs.core.std.Interleave(parts)) if length > 1 else parts[0]
+    return uncached(result[:total])
+
+
+def _handed_out(i: int, n: int, f: vs.VideoFrame) -> vs.VideoFrame:
     """Returns result i of a chunk; the frame itself, not a copy."""
     return f.props[f"{RESULT}{i}"]
 

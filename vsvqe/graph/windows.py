@@ -6,7 +6,6 @@ however wide the window is, and what frame n gets depends on the clip alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import vapoursynth as vs
@@ -78,9 +77,4 @@ def over_windows[T](
     computed = carrier.std.ModifyFrame([carrier, *inputs], run)
     computed.std.SetVideoCache(mode=1, fixedsize=1, maxsize=4)
     blank = vs.core.std.BlankClip(clip, length=count, keep=True)
-    handed_out = [
-        chunks.uncached(blank.std.ModifyFrame(computed, partial(chunks.handed_out, i)))
-        for i in range(length)
-    ]
-    result = chunks.uncached(vs.core.std.Interleave(handed_out)) if length > 1 else handed_out[0]
-    return chunks.uncached(result[:total])
+    return chunks.handed_out(computed, blank, length, total)
