@@ -173,14 +173,9 @@ def _view(
     else:
         seen = places @ path.pose(time).T
     seen = seen[..., :2] / seen[..., 2:]
-    pixels = seen * height + [(scene.shape[1] - 1) / 2, (scene.shape[0] - 1) / 2]
-    taken = cv2.remap(
-        scene,
-        pixels.astype(np.float32),
-        np.empty(0, np.float32),
-        cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REFLECT_101,
-    )
+    middle = (scene.shape[1] - 1) / 2, (scene.shape[0] - 1) / 2
+    x, y = np.moveaxis(seen * height + middle, -1, 0).astype(np.float32)
+    taken = cv2.remap(scene, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
     small = cv2.resize(taken, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8)
 
