@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..motion.transform import Floats, Matrix, compose, points_from_pixels
+from ..motion.transform import Floats, Matrix, apply, compose
 from .encode import encode_frames
 
 type Picture = NDArray[np.uint8]
@@ -65,57 +65,18 @@ class Shake:
     crf: int | None = None
 
 
-class Shot(NamedTuple):
-    """What was filmed, and where the camera was."""
+class CameraPath:
+    """Where the camera is, at any time; times are in frames."""
 
-    frames: Picture
-    """Luma, frames x height x width."""
-    poses: Floats
-    """T x 3 x 3: maps points of each frame to those of the scene, in centred units; with a rolling
-    shutter that of the row in the middle."""
-    intended: Floats
-    """T x 3 x 3: where the camera would have been without the jitter."""
+    def __init__(self, shake: Shake, seed: int) -> None:
+        """Draws the jitter.
 
-    @property
-    def motions(self) -> Floats:
-        """The true motion from each frame to the next, T - 1 x 3 x 3."""
-        return np.linalg.inv(self.poses[1:]) @ self.poses[:-1]
-
-
-def film(scene: Picture, width: int, height: int, shake: Shake, seed: int) -> Shot:
-    """Films a still picture.
-
-    Args:
-        scene: Luma, 8 bits; larger than the frames by as much as the path needs, or what is beyond
-            its edge is its mirror image.
-        width: Of the frames.
-        height: Of the frames.
-        shake: How it is filmed.
-        seed: Of all that is random.
-    """
-    rng = np.random.default_rng(seed)
-    path = _Path(shake, rng)
-    times = np.arange(shake.frames, dtype=np.float64)
-    frames = np.stack([_view(scene, path, time, width, height, shake) for time in times])
-    if shake.passer:
-        _pass_in_front(frames, scene, shake, rng)
-    if shake.noise:
-        noisy = frames + rng.normal(0.0, shake.noise, frames.shape)
-        frames = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
-    if shake.crf is not None:
-        frames = _compressed(frames, shake)
-    return Shot(
-        frames,
-        np.stack([path.pose(time) for time in times]),
-        np.stack([path.intended(time) for time in times]),
-    )
-
-
-class _Path:
-    """Where the camera is, at any time."""
-
-    def __init__(self, shake: Shake, rng: np.random.Generator) -> None:
-        self._shake = shake
+        Args:
+            shake: How it moves.
+            seed: Of the jitter.
+        """
+        self.shake = shake
+        rng = np.random.default_rng(seed)
         deviations = np.array([*shake.jitter, shake.perspective, shake.perspective])
         # Waves at random frequencies and phases, with the power that hands have there.
         edges = np.geomspace(_SLOWEST, _FASTEST, _WAVES + 1)
@@ -126,18 +87,73 @@ class _Path:
         self._amplitudes = np.sqrt(2 * power) * deviations[:, None]
 
     def intended(self, time: float) -> Matrix:
-        """Returns the pose of a steady camera."""
-        done = _eased(time / (self._shake.frames - 1))
-        dx, dy = np.array(self._shake.pan) * (done - 0.5)
-        return compose(dx, dy, 0.0, -np.log(self._shake.zoom) * done)
+        """Returns the pose of a steady camera: it maps points of the frame to the scene's."""
+        done = _eased(time / (self.shake.frames - 1))
+        dx, dy = np.array(self.shake.pan) * (done - 0.5)
+        return compose(dx, dy, 0.0, -np.log(self.shake.zoom) * done)
 
     def pose(self, time: float) -> Matrix:
         """Returns the pose of the camera in the hand."""
-        angles = 2 * np.pi * self._frequencies * time / self._shake.rate + self._phases
+        angles = 2 * np.pi * self._frequencies * time / self.shake.rate + self._phases
         *similarity, tilt, swing = (self._amplitudes * np.sin(angles)).sum(axis=1)
         tilted = np.eye(3)
         tilted[2, :2] = tilt, swing
         return np.asarray(self.intended(time) @ compose(*similarity) @ tilted)
+
+    def places(self, frame: int, points: Floats) -> Floats:
+        """Returns which points of the scene are seen at points of a frame, N x 2, centred units.
+
+        With a rolling shutter each row is seen at its own time.
+        """
+        if not self.shake.rolling_shutter:
+            return apply(self.pose(frame), points)
+        delays = self.shake.rolling_shutter * points[:, 1]
+        poses = np.stack([self.pose(frame + delay) for delay in delays])
+        seen = np.einsum("nij,nj->ni", poses, np.column_stack([points, np.ones(len(points))]))
+        return np.asarray(seen[:, :2] / seen[:, 2:])
+
+
+class Shot(NamedTuple):
+    """What was filmed, and where the camera was."""
+
+    frames: Picture
+    """Luma, frames x height x width."""
+    path: CameraPath
+
+    @property
+    def motions(self) -> Floats:
+        """The true motion from each frame to the next, T - 1 x 3 x 3, centred units.
+
+        With a rolling shutter that of the row in the middle.
+        """
+        poses = np.stack([self.path.pose(n) for n in range(len(self.frames))])
+        return np.linalg.inv(poses[1:]) @ poses[:-1]
+
+
+def film(scene: Picture, width: int, height: int, shake: Shake, seed: int) -> Shot:
+    """Films a still picture, or a clip of a camera at rest.
+
+    Args:
+        scene: Luma, 8 bits, H x W, or at least as many pictures as frames are wanted; larger than
+            the frames by as much as the path needs, or what is beyond its edge is its mirror
+            image.
+        width: Of the frames.
+        height: Of the frames.
+        shake: How it is filmed.
+        seed: Of all that is random.
+    """
+    path = CameraPath(shake, seed)
+    rng = np.random.default_rng(seed)
+    scenes = np.broadcast_to(scene, (shake.frames, *scene.shape)) if scene.ndim == 2 else scene
+    frames = np.stack([_view(scenes[n], path, n, width, height) for n in range(shake.frames)])
+    if shake.passer:
+        _pass_in_front(frames, scenes[0], shake, rng)
+    if shake.noise:
+        noisy = frames + rng.normal(0.0, shake.noise, frames.shape)
+        frames = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+    if shake.crf is not None:
+        frames = _compressed(frames, shake)
+    return Shot(frames, path)
 
 
 def _power(frequency: Floats) -> Floats:
@@ -158,29 +174,21 @@ def _eased(progress: float) -> float:
     return 2 * (rounded(progress - 0.25) - rounded(progress - 0.75))
 
 
-def _view(
-    scene: Picture, path: _Path, time: float, width: int, height: int, shake: Shake
-) -> Picture:
+def _view(scene: Picture, path: CameraPath, frame: int, width: int, height: int) -> Picture:
     """Returns one frame: each row at its own time, if the shutter rolls."""
     wide, high = width * _OVERSAMPLING, height * _OVERSAMPLING
-    columns, rows = np.meshgrid(np.arange(wide), np.arange(high))
-    grid = points_from_pixels(np.stack([columns, rows], axis=-1), wide, high)
-    places = np.concatenate([grid, np.ones((high, wide, 1))], axis=-1)
-    if shake.rolling_shutter:
-        delays = shake.rolling_shutter * ((np.arange(high) + 0.5) / high - 0.5)
-        poses = np.stack([path.pose(time + delay) for delay in delays])
-        seen = np.einsum("rij,rcj->rci", poses, places)
+    across = (np.arange(wide) + 0.5 - wide / 2) / high
+    down = (np.arange(high) + 0.5) / high - 0.5
+    if path.shake.rolling_shutter:
+        poses = np.stack([path.pose(frame + path.shake.rolling_shutter * y) for y in down])
     else:
-        seen = places @ path.pose(time).T
-    seen = seen[..., :2] / seen[..., 2:]
-    pixels = seen * height + [(scene.shape[1] - 1) / 2, (scene.shape[0] - 1) / 2]
-    taken = cv2.remap(
-        scene,
-        pixels.astype(np.float32),
-        np.empty(0, np.float32),
-        cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REFLECT_101,
-    )
+        poses = np.broadcast_to(path.pose(frame), (high, 3, 3))
+    # Along a row each coordinate is a straight line.
+    starts = poses[:, :, 1] * down[:, None] + poses[:, :, 2]
+    x, y, w = (np.outer(poses[:, i, 0], across) + starts[:, i, None] for i in range(3))
+    x = (x / w * height + (scene.shape[1] - 1) / 2).astype(np.float32)
+    y = (y / w * height + (scene.shape[0] - 1) / 2).astype(np.float32)
+    taken = cv2.remap(scene, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
     small = cv2.resize(taken, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8)
 

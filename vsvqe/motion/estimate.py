@@ -51,6 +51,8 @@ _LEAST = 0.03
 # Inliers from which on a motion is fully trusted, and their share of all points looked for.
 _MANY = 30
 _SHARE = 0.35
+# Below, the motion is more likely a chance than not.
+_DOUBTFUL = 0.2
 
 # No camera does more from one frame to the next: shift in heights, radians, log of the scale.
 _FASTEST = (0.6, 0.6, 0.35, 0.3)
@@ -108,7 +110,7 @@ def estimate(previous: Picture, current: Picture, settings: MotionSettings) -> M
         settings: How it is estimated.
 
     Returns:
-        The motion. Where too little was found, it is the identity, or a translation, and its
+        The motion. Where too little was found, it is a simpler one or the identity, and its
         confidence is low.
 
     Raises:
@@ -158,7 +160,9 @@ def _motion(matches: Matches, model: ModelName, width: int, height: int) -> Moti
         return nothing
     confidence = min(1.0, len(before) / _MANY) * min(1.0, common.mean() / _SHARE)
     confidence *= min(1.0, len(before) / (_SHARE * matches.candidates))
-    if _least(matrix, width / height) * height < _LEAST:
+    if confidence < _DOUBTFUL:
+        return Motion(np.eye(3), confidence)
+    if _farthest(matrix, width / height) * height < _LEAST:
         matrix = np.eye(3)
     return Motion(matrix, confidence)
 
@@ -220,7 +224,7 @@ def _error(matrix: Matrix, before: Floats, after: Floats, weights: Floats) -> fl
     return float(weights @ np.square(apply(matrix, before) - after).sum(axis=1))
 
 
-def _least(matrix: Matrix, aspect: float) -> float:
+def _farthest(matrix: Matrix, aspect: float) -> float:
     """Returns how far a motion moves the corner of the frame that it moves most."""
     points = corners(aspect)
     return float(np.linalg.norm(apply(matrix, points) - points, axis=1).max())

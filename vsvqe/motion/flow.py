@@ -14,8 +14,12 @@ type FlowName = Literal["lk", "dis", "farneback"]
 FLOWS: tuple[FlowName, ...] = ("lk", "dis", "farneback")
 
 # One corner is taken of every cell of the half-size picture: points that are spread evenly keep a
-# textured object in front from outvoting the scene behind it.
+# textured object in front from outvoting the scene behind it. Small pictures have smaller cells.
 _CELL = 14
+_SMALLEST_CELL = 4
+_ROWS = 10
+# Pictures with a side of fewer pixels can't be followed.
+_SMALLEST = 32
 # Nearer to the edge, half of what a point is known by is outside the picture.
 _MARGIN = 3
 # Smallest eigenvalue of the structure tensor, in cv2.cornerMinEigenVal's own scale. Below, there
@@ -27,6 +31,11 @@ _TEXTURED = 1e-3
 # Forward and back again must end where it began, up to this many pixels.
 _RETURN = 0.7
 
+
+# A dense flow has an answer where nothing matches, too, and comes back from there. So what is
+# around a point must look the same: normalised cross-correlation of so many pixels to each side.
+_ALIKE = 0.5
+_AROUND = 4
 
 # OpenCV's vector code takes eight columns at a time, and one is left: 15 take twice as long.
 _WINDOW = (17, 17)
@@ -71,22 +80,23 @@ def match(previous: Picture, current: Picture, flow: FlowName) -> Matches:
 
 def _textured_points(picture: Picture) -> tuple[Points, NDArray[np.float64]]:
     """Returns the best corner of each cell, and how textured it is, from 0 to 1."""
+    if min(picture.shape) < _SMALLEST:
+        return np.empty((0, 2), np.float32), np.empty(0)
     # At half the size corners are as good, noise is less, and it takes a quarter of the time.
     small = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     strength = cv2.cornerMinEigenVal(small, 3)
-    rows, columns = ((side - 2 * _MARGIN) // _CELL for side in strength.shape)
-    if rows <= 0 or columns <= 0:
-        return np.empty((0, 2), np.float32), np.empty(0)
+    cell = min(_CELL, max(_SMALLEST_CELL, min(small.shape) // _ROWS))
+    rows, columns = ((side - 2 * _MARGIN) // cell for side in small.shape)
     top, left = (
-        (side - n * _CELL) // 2 for side, n in zip(small.shape, (rows, columns), strict=True)
+        (side - n * cell) // 2 for side, n in zip(small.shape, (rows, columns), strict=True)
     )
-    inner = strength[top : top + rows * _CELL, left : left + columns * _CELL]
-    split = inner.reshape(rows, _CELL, columns, _CELL).transpose(0, 2, 1, 3)
-    cells = split.reshape(rows * columns, _CELL * _CELL)
+    inner = strength[top : top + rows * cell, left : left + columns * cell]
+    split = inner.reshape(rows, cell, columns, cell).transpose(0, 2, 1, 3)
+    cells = split.reshape(rows * columns, cell * cell)
     best = cells.argmax(axis=1)
     row, column = np.divmod(np.arange(rows * columns), columns)
-    y = top + row * _CELL + best // _CELL
-    x = left + column * _CELL + best % _CELL
+    y = top + row * cell + best // cell
+    x = left + column * cell + best % cell
     found = cells.max(axis=1)
     textured = found > _FLAT
     points = np.stack([x, y], axis=1)[textured].astype(np.float32) * 2 + np.float32(0.5)
@@ -124,7 +134,7 @@ def _dis(previous: Picture, current: Picture, points: Points) -> tuple[Points, P
     blank = np.zeros((*previous.shape, 2), np.float32)
     forward = method.calc(previous, current, blank.copy())
     backward = method.calc(current, previous, blank)
-    return _read(forward, backward, points)
+    return _read(previous, current, forward, backward, points)
 
 
 def _farneback(previous: Picture, current: Picture, points: Points) -> tuple[Points, Points]:
@@ -133,21 +143,41 @@ def _farneback(previous: Picture, current: Picture, points: Points) -> tuple[Poi
         cv2.calcOpticalFlowFarneback(first, second, np.zeros(()), 0.5, 3, 15, 3, 5, 1.2, 0)
         for first, second in ((previous, current), (current, previous))
     )
-    return _read(forward, backward, points)
+    return _read(previous, current, forward, backward, points)
 
 
-def _read(forward: NDArray[Any], backward: NDArray[Any], points: Points) -> tuple[Points, Points]:
+def _read(
+    previous: Picture,
+    current: Picture,
+    forward: NDArray[Any],
+    backward: NDArray[Any],
+    points: Points,
+) -> tuple[Points, Points]:
     """Follows points by a dense flow, there and back."""
-    there = points + _sample(forward, points)
-    return there, there + _sample(backward, there)
+    there = points + _sample(forward, points[None])[0]
+    back = there + _sample(backward, there[None])[0]
+    back[_correlation(previous, current, points, there) < _ALIKE] = np.inf
+    return there, back
 
 
-def _sample(flow: NDArray[Any], points: Points) -> Points:
-    """Reads a flow between the pixels."""
-    places = np.ascontiguousarray(points[None])
-    nothing = np.empty(0, np.float32)
-    read = cv2.remap(flow, places, nothing, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(read[0], np.float32)
+def _correlation(
+    previous: Picture, current: Picture, points: Points, there: Points
+) -> NDArray[np.float32]:
+    """Returns how much the surroundings of points look alike: -1 to 1; brightness is left out."""
+    reach = np.arange(-_AROUND, _AROUND + 1, dtype=np.float32)
+    around = np.stack(np.meshgrid(reach, reach), axis=-1).reshape(1, -1, 2)
+    seen = []
+    for picture, places in ((previous, points), (current, there)):
+        patches = _sample(picture, places[:, None] + around).astype(np.float32)
+        patches -= patches.mean(axis=1, keepdims=True)
+        seen.append(patches / (np.linalg.norm(patches, axis=1, keepdims=True) + 1e-6))
+    return np.asarray((seen[0] * seen[1]).sum(axis=1))
+
+
+def _sample(plane: NDArray[Any], places: Points) -> NDArray[Any]:
+    """Reads a picture or a flow between its pixels, at H x W x 2 places."""
+    x, y = np.ascontiguousarray(places[..., 0]), np.ascontiguousarray(places[..., 1])
+    return np.asarray(cv2.remap(plane, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
 _FLOWS: dict[str, Callable[[Picture, Picture, Points], tuple[Points, Points]]] = {

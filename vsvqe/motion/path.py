@@ -70,13 +70,15 @@ _REACH: dict[MethodName, float] = {"kalman": 2.0, "gaussian": 1.5, "l1": 1.5}
 # The Gaussian's deviation, and the Kalman filter's time constant: both halve the same frequency.
 _SIGMA = 0.5
 _TAU = _SIGMA / math.sqrt(2 * math.log(2))
-# The quick part of a correction is what this share of the smoothing removes too.
-_QUICK = 0.25
+# The quick part of a correction is what this share of the smoothing removes too; the slow part may
+# take this share of the limits, so that some is left for the quick one.
+_QUICK = 1 / 8
+_SLOW_SHARE = 0.6
 
-# Grundmann, Kwatra and Essa's weights of the path's speed, acceleration and jerk; before them that
-# of its distance from the measured path, without which many paths are equally good and neighbouring
-# windows choose different ones.
-_L1_WEIGHTS = (1.0, 10.0, 1.0, 100.0)
+# What the L1-optimal path costs: its distance from the measured path, its speed, acceleration and
+# jerk. Without the first many paths are equally good, and neighbouring windows choose different
+# ones; where speed costs more than the first, pans come to rest at the ends of a window.
+_L1_WEIGHTS = (1.0, 0.9, 10.0, 300.0)
 
 # Neighbours that stand in for a motion that is not known: deviation in frames.
 _STAND_IN = 3.0
@@ -233,7 +235,7 @@ def _linear(similar: Floats, centre: int, settings: PathSettings) -> Floats:
     weights = _WEIGHTS[settings.method]
     whole = weights(len(path), centre, settings.smoothing) @ path
     quick = weights(len(path), centre, settings.smoothing * _QUICK) @ path
-    return np.asarray(quick + _bounded(whole - quick, _limits(settings)))
+    return np.asarray(quick + _bounded(whole - quick, _SLOW_SHARE * _limits(settings)))
 
 
 class _Forward(NamedTuple):
@@ -355,6 +357,9 @@ def _l1_window(similar: bytes, limits: tuple[float, ...]) -> Floats:
 
 def _l1_path(measured: Floats, limit: float) -> Floats:
     """Solves the linear program for one coordinate."""
+    # Half a second to import, for this method only.
+    import scipy.optimize
+
     count = len(measured)
     equations, cost = _l1_program(count)
     slack = len(cost) - count
