@@ -239,10 +239,10 @@ def page(options: argparse.Namespace) -> list[str]:
         "",
         "## Motion",
         "",
-        "Mean distance, over the frame, between where the estimated and the true motion put a "
-        "point; in brackets the 95th percentile over the pairs. With a rolling shutter the truth "
-        "is that of the row in the middle, and no one motion is right for all rows. CPU time is "
-        "that of one thread.",
+        "Mean distance, over the frame, between where the estimated motion puts a point of the "
+        "scene and where it is; in brackets the 95th percentile over the pairs. With a rolling "
+        "shutter, too: the truth is that of each row. CPU time is that of one thread, on a machine "
+        "that did other work as well.",
         "",
         *motion_table(scenes, tripod),
         "",
