@@ -33,7 +33,7 @@ from vsvqe.motion.transform import compose, similarities
 WIDTH, HEIGHT = 640, 360
 ASPECT = WIDTH / HEIGHT
 
-PLAIN = Shake(frames=31)
+PLAIN = Shake(frames=21)
 CASES = {
     "clean": PLAIN,
     "perspective": replace(PLAIN, perspective=0.004),
@@ -45,7 +45,7 @@ CASES = {
         PLAIN, perspective=0.004, rolling_shutter=0.6, passer=0.3, noise=6, crf=33
     ),
 }
-LONG = {name: replace(CASES[name], frames=120) for name in ("clean", "all of these")}
+LONG = {name: replace(CASES[name], frames=90) for name in ("clean", "all of these")}
 RATIOS = (0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 
 log = logging.getLogger("stabilize_truth")
@@ -211,7 +211,7 @@ def arguments() -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(description="Measures motion and paths on synthetic shots.")
     parser.add_argument("--data", type=Path, required=True, help="folder with stills/ and valid/")
-    parser.add_argument("--stills", type=int, default=3, help="photographs to film")
+    parser.add_argument("--stills", type=int, default=2, help="photographs to film")
     parser.add_argument("--smoothing", type=int, default=30)
     parser.add_argument("--out", type=Path, default=Path("docs/stabilize-truth.md"))
     return parser.parse_args()
