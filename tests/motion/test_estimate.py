@@ -131,6 +131,27 @@ def test_without_anything_to_go_by_it_does_not_jump(pair, flow):
     assert distance(found.matrix, np.eye(3), ASPECT, HEIGHT) < 1.0
 
 
+@settings(max_examples=10)
+@given(st.floats(-0.9, 0.9), st.floats(-0.6, 0.6), st.floats(-0.6, 0.6), st.floats(0.6, 1.7))
+def test_huge_jumps_are_found_or_doubted(dx, dy, rotation, scale):
+    truth = similar(dx, dy, rotation, scale)
+    found = estimate(view(), view(truth), DEFAULT)
+    if found.confidence > 0.5:
+        assert distance(found.matrix, truth, ASPECT, HEIGHT) < 1.0
+    if found.confidence < 0.2:
+        assert np.array_equal(found.matrix, np.eye(3))
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(1, 25), (1, -25), (1.3, 0), (0.7, 0)])
+def test_a_change_of_light_is_no_motion(gain, offset):
+    truth = similar(0.02, -0.03, 0.01, 1.01)
+    for matrix in (np.eye(3), truth):
+        lit = np.clip((view(matrix) - 125.0) * gain + 125 + offset, 0, 255).astype(np.uint8)
+        found = estimate(view(), lit, DEFAULT)
+        assert distance(found.matrix, matrix, ASPECT, HEIGHT) < 0.15
+        assert found.confidence > 0.9
+
+
 @settings(max_examples=40)
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 3), st.sampled_from(FLOWS))
 def test_small_pictures_do_no_harm(width, height, shift, flow):

@@ -182,6 +182,30 @@ def test_a_guess_in_a_pan_is_replaced(method):
         assert correction(motions, centre, loose(method)) == pytest.approx(np.eye(3), abs=1e-3)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_duplicate_frames_in_a_pan_are_moved_on(method):
+    """Every fifth frame shows the one before again; the next makes up for it."""
+    places = np.array([0.01 * (n - (n % 5 == 4)) for n in range(60)])
+    poses = steadied([compose(dx=x) for x in places], loose(method))
+    found = np.array([pose[0, 2] for pose in poses])
+    assert np.abs(np.diff(found, 2)).max() < 0.1 * np.abs(np.diff(places, 2)).max()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [np.full((3, 3), np.nan), np.zeros((3, 3)), np.diag([1e-9, 1e-9, 1]), np.full((3, 3), np.inf),
+     np.diag([-1.0, 1, 1]), np.diag([1e200, 1e200, 1])],
+)  # fmt: skip
+def test_what_is_no_motion_is_replaced(wrong):
+    """Motion may come from other filters."""
+    motions = [Motion(compose(dx=0.02), 1.0)] * 40
+    motions[20] = Motion(wrong, 1.0)
+    assert correction(motions, 18, WIDE) == pytest.approx(np.eye(3), abs=1e-3)
+    assert locked(motions, 30, 10) == pytest.approx(compose(dx=0.4), abs=1e-3)
+    motions[20] = Motion(np.eye(3), float("nan"))
+    assert correction(motions, 18, WIDE) == pytest.approx(np.eye(3), abs=1e-3)
+
+
 def test_nothing_known_is_nothing_corrected():
     motions = [Motion(compose(dx=0.1), 0.0)] * 30
     assert np.array_equal(correction(motions, 15, WIDE), np.eye(3))

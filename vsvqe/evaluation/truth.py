@@ -38,22 +38,21 @@ def estimated(shot: Shot, settings: MotionSettings) -> list[Motion]:
 
 
 def motion_errors(shot: Shot, motions: Sequence[Motion]) -> Floats:
-    """Returns the mean distance of estimated from true motion over the frame, for each pair.
+    """Returns how far estimated motions put points from where they are, for each pair.
 
     Args:
         shot: What was filmed.
         motions: As estimated.
 
     Returns:
-        In pixels at 360 lines.
+        Means over the frame, in pixels at 360 lines.
     """
     points = grid(shot.frames.shape[2] / shot.frames.shape[1])
-    return np.array(
-        [
-            np.linalg.norm(apply(found.matrix, points) - apply(true, points), axis=1).mean() * LINES
-            for found, true in zip(motions, shot.motions, strict=True)
-        ]
-    )
+    errors = []
+    for n, found in enumerate(motions):
+        true = shot.path.seen(n + 1, shot.path.places(n, points))
+        errors.append(np.linalg.norm(apply(found.matrix, points) - true, axis=1).mean() * LINES)
+    return np.array(errors)
 
 
 def corrections(

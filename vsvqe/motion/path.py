@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .estimate import Motion
 from .transform import Floats, Matrix, apply, compose, corners, normalised, similarities
@@ -103,7 +104,7 @@ def correction(motions: Sequence[Motion], centre: int, settings: PathSettings) -
     Args:
         motions: Of a window of K frames, K - 1 motions, in order. ``radius`` frames on each side
             are best; fewer, at the ends of a scene, will do. Those of low confidence are replaced
-            by those around them, to that extent.
+            by those around them, to that extent, and so are matrices that are no motion.
         centre: Number of the frame in the window, from 0.
         settings: How the path is smoothed.
 
@@ -144,7 +145,8 @@ def locked(motions: Sequence[Motion], centre: int, reference: int) -> Matrix:
     """Returns what makes one frame show what another one shows: a camera on a tripod.
 
     Args:
-        motions: Of a window of K frames, K - 1 motions, in order.
+        motions: Of a window of K frames, K - 1 motions, in order. Those of low confidence are
+            replaced by those around them, to that extent.
         centre: Number of the frame that is to be corrected, from 0.
         reference: Number of the frame that it shall look like.
 
@@ -158,16 +160,22 @@ def locked(motions: Sequence[Motion], centre: int, reference: int) -> Matrix:
     for frame in (centre, reference):
         if not 0 <= frame <= len(motions):
             raise ValueError(f"a window of {len(motions) + 1} frames has no frame {frame}")
+    first, last = min(centre, reference), max(centre, reference)
     matrix = np.eye(3)
-    for motion in motions[min(centre, reference) : max(centre, reference)]:
-        matrix = normalised(motion.matrix @ matrix)
+    for known in _known(motions)[first:last] if motions else ():
+        matrix = normalised(known @ matrix)
     return matrix if centre >= reference else normalised(np.linalg.inv(matrix))
 
 
 def _known(motions: Sequence[Motion]) -> Floats:
     """Returns the motions; those that are not trusted are mixed with those around them."""
     matrices = np.stack([motion.matrix for motion in motions])
-    confidence = np.clip([motion.confidence for motion in motions], 0.0, 1.0)
+    with np.errstate(all="ignore"):
+        matrices = matrices / matrices[:, 2:, 2:]
+    confidence = np.array([motion.confidence for motion in motions])
+    possible = _possible(matrices) & np.isfinite(confidence)
+    matrices = np.where(possible[:, None, None], matrices, np.eye(3))
+    confidence = np.where(possible, np.clip(confidence, 0.0, 1.0), 0.0)
     if (confidence == 1.0).all():
         return matrices
     times = np.arange(len(motions))
@@ -178,6 +186,15 @@ def _known(motions: Sequence[Motion]) -> Floats:
     around = np.eye(3) + np.tensordot(weights, matrices - np.eye(3), axes=1)
     mixed = confidence[:, None, None]
     return np.asarray(mixed * matrices + (1 - mixed) * around)
+
+
+def _possible(matrices: Floats) -> NDArray[np.bool_]:
+    """Returns which of the matrices are motions at all: those supplied by others may not be."""
+    finite = np.isfinite(matrices).all(axis=(1, 2))
+    with np.errstate(all="ignore"):
+        slopes = matrices[:, :2, :2] - matrices[:, :2, 2:] * matrices[:, 2:, :2]
+        area = slopes[:, 0, 0] * slopes[:, 1, 1] - slopes[:, 0, 1] * slopes[:, 1, 0]
+        return np.asarray(finite & (area > 1e-3) & (area < 1e3))
 
 
 def _poses(similar: Floats, centre: int) -> Floats:
