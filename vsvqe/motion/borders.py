@@ -1,6 +1,6 @@
 """What is seen where a corrected frame has no picture of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -63,16 +63,17 @@ def warped(layer: Layer, layout: Layout, out: Sequence[Samples], edge: Edge) -> 
     """
     for siting, planes in layout.alike().items():
         matrix = for_plane(layer.correction, layout.width, layout.height, siting)
-        positions = grid(matrix, _whole(out[planes[0]]))
-        for plane in planes:
-            sample(
-                layer.planes[plane],
-                positions,
-                out[plane],
-                edge=edge,
-                black=layout.blacks[plane],
-                peak=layout.peak,
-            )
+        for region in _bands(out[planes[0]]):
+            positions = grid(matrix, region)
+            for plane in planes:
+                sample(
+                    layer.planes[plane],
+                    positions,
+                    out[plane][region.within],
+                    edge=edge,
+                    black=layout.blacks[plane],
+                    peak=layout.peak,
+                )
 
 
 def filled(own: Layer, neighbours: Sequence[Layer], layout: Layout, out: Sequence[Samples]) -> None:
@@ -246,6 +247,19 @@ def guaranteed(
 _MIRROR_POWER = 16
 # Positions that differ from the edge by no more are on it.
 _ROUNDING = 1e-3
+
+
+# Positions are computed for so many samples at a time: more would leave the processor's caches, and
+# the allocator would ask the system for memory again and again.
+_AT_A_TIME = 24576
+
+
+def _bands(plane: Samples) -> Iterator[Region]:
+    """Returns regions of whole rows that make up a plane."""
+    height, width = plane.shape
+    rows = max(1, _AT_A_TIME // width)
+    for top in range(0, height, rows):
+        yield Region(0, top, width, min(top + rows, height))
 
 
 def _whole(plane: Samples) -> Region:
