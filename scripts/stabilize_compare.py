@@ -23,6 +23,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +49,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # Left out on each side when frames are compared: where borders are.
 ITF_CROP = 0.15
 # Dense flow takes long: of so many frames only.
-FLOW_FRAMES = 120
+FLOW_FRAMES = 60
+# Where the picture went is looked up in every so many frames.
+REGISTERED = 25
 
 
 class Scores(NamedTuple):
@@ -129,7 +133,7 @@ PEERS = ["vidstab", "vidstab, smoothing=30", "MVTools"]
 def scored(original: Lumas, result: Lumas) -> Scores:
     """Measures a stabilised clip."""
     moved = measures.motions(result)
-    registered = measures.registrations(original, result)
+    registered = measures.registrations(original, result, REGISTERED)
     height, width = result.shape[1:]
     return Scores(
         jitter=measures.jitter(moved, width / height),
@@ -141,15 +145,21 @@ def scored(original: Lumas, result: Lumas) -> Scores:
     )
 
 
-def quality(paths: Sequence[Path]) -> dict[str, dict[str, Scores]]:
+def quality(paths: Sequence[Path], jobs: int) -> dict[str, dict[str, Scores]]:
     """Measures every method on every clip; by clip, then by method."""
-    results: dict[str, dict[str, Scores]] = {}
-    for path in paths:
-        original = METHODS["input"](path)
-        results[path.stem] = {}
-        for name, method in METHODS.items():
-            results[path.stem][name] = scored(original, method(path))
-            print(path.stem, name, results[path.stem][name], file=sys.stderr, flush=True)
+    # Each in a process of its own, so that none inherits the core's threads.
+    with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
+        scores = pool.map(clip_quality, paths)
+        return {path.stem: one for path, one in zip(paths, scores, strict=True)}
+
+
+def clip_quality(path: Path) -> dict[str, Scores]:
+    """Measures every method on a clip."""
+    original = METHODS["input"](path)
+    results = {}
+    for name, method in METHODS.items():
+        results[name] = scored(original, method(path))
+        print(path.stem, name, results[name], file=sys.stderr, flush=True)
     return results
 
 
@@ -337,6 +347,7 @@ def main() -> None:
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, help="file to write, or whose section is filled")
     parser.add_argument("--heights", nargs="+", type=int, default=[480, 1080], help="of speed")
+    parser.add_argument("--jobs", type=int, default=1, help="clips at a time, of quality")
     parser.add_argument("--turns", type=int, default=5, help="of speed")
     options = parser.parse_args()
     if options.action in ("plot", "video"):
@@ -345,7 +356,7 @@ def main() -> None:
         {"plot": plot, "video": video}[options.action](options.clips[0], options.out)
         return
     if options.action == "quality":
-        text = quality_text(quality(options.clips))
+        text = quality_text(quality(options.clips, options.jobs))
     else:
         text = "\n".join(speed(options.clips[0], options.heights, options.turns))
     text += "\n\n" + measured_by(options)
