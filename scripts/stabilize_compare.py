@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import resource
 import shlex
 import statistics
 import subprocess
@@ -196,6 +197,7 @@ def quality_text(results: dict[str, dict[str, Scores]]) -> str:
     return "\n".join(lines)
 
 
+SPEED_OPTIONS = {"Stabilize": "", 'Stabilize, border="mirror"': ", border='mirror'"}
 SCRIPT = """\
 import vapoursynth as vs
 import vsvqe as vqe
@@ -204,53 +206,63 @@ vqe.Stabilize(clip{options}).set_output()
 """
 
 
+class Cost(NamedTuple):
+    """What a contestant took, in seconds."""
+
+    wall: float
+    processor: float
+
+
+def cost(commands: Sequence[Sequence[str]]) -> Cost:
+    """Runs commands one after the other and returns what they took."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    for command in commands:
+        subprocess.run(
+            command,
+            check=True,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    user, system = after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
+    return Cost(wall, user + system)
+
+
 def speed(path: Path, heights: Sequence[int], turns: int) -> list[str]:
     """Measures whole processes that take turns; returns the rows of a table."""
     lines = [
-        row(
-            [
-                *("height", "frames", "vidstab, two passes", "Stabilize", 'border="mirror"'),
-                *("ratio", 'ratio, border="mirror"'),
-            ]
-        ),
+        row(["height", "frames", "", "frames/s", "ratio", "processor, ms a frame", "ratio"]),
         row(["---"] + ["--:"] * 6),
     ]
     vspipe = Path(sys.executable).with_name("vspipe")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryDirectory() as folder:
-        transforms = Path(folder) / "transforms.trf"
         for height in heights:
             clip = at_height(path, height, Path(folder) / f"{height}.mp4")
-            scripts = []
-            for number, options in enumerate(("", ", border='mirror'")):
-                script = Path(folder) / f"{height}-{number}.vpy"
+            passes = vidstab_passes(clip, "", Path(folder) / "transforms.trf")
+            contestants = {"vidstab, two passes": [[*one, "-f", "null", "-"] for one in passes]}
+            for name, options in SPEED_OPTIONS.items():
+                script = Path(folder) / f"{height}-{len(contestants)}.vpy"
                 script.write_text(SCRIPT.format(path=str(clip), options=options))
-                scripts.append([str(vspipe), str(script), "--"])
-            passes = vidstab_passes(clip, "", transforms)
-            contestants = [[[*one, "-f", "null", "-"] for one in passes], *([s] for s in scripts)]
-            seconds: list[list[float]] = [[] for _ in contestants]
+                contestants[name] = [[str(vspipe), str(script), "--"]]
+            costs: dict[str, list[Cost]] = {name: [] for name in contestants}
             for _ in range(turns):
-                for commands, taken in zip(contestants, seconds, strict=True):
-                    began = time.perf_counter()
-                    for command in commands:
-                        subprocess.run(
-                            command,
-                            check=True,
-                            env=environment,
-                            stdin=subprocess.DEVNULL,
-                            stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL,
-                        )
-                    taken.append(time.perf_counter() - began)
-                print(height, [round(one[-1], 2) for one in seconds], file=sys.stderr, flush=True)
+                for name, commands in contestants.items():
+                    costs[name].append(cost(commands))
+                    print(height, name, costs[name][-1], file=sys.stderr, flush=True)
             count = source(clip).num_frames
-            fps = [count / statistics.median(taken) for taken in seconds]
-            ratios = [
-                statistics.median(a / b for a, b in zip(seconds[0], ours, strict=True))
-                for ours in seconds[1:]
-            ]
-            cells = [f"{value:.1f} fps" for value in fps] + [f"{ratio:.2f}" for ratio in ratios]
-            lines.append(row([str(height), str(count), *cells]))
+            first = next(iter(costs.values()))
+            for name, taken in costs.items():
+                cells = [str(height), str(count), name]
+                for kind, field in enumerate(Cost._fields):
+                    median = statistics.median(one[kind] for one in taken)
+                    shown = count / median if field == "wall" else 1000 * median / count
+                    cells.append(f"{shown:.1f}")
+                    ratios = [a[kind] / b[kind] for a, b in zip(first, taken, strict=True)]
+                    cells.append(f"{statistics.median(ratios):.2f}")
+                lines.append(row(cells))
     return lines
 
 

@@ -17,7 +17,7 @@ from ..motion import borders, estimate, path
 from ..motion.transform import Matrix
 
 # Frames whose paths are computed together: what they share is read once.
-TOGETHER = 16
+_TOGETHER = 16
 
 # The adaptive zoom changes by this part of itself a frame at most.
 _ZOOM_RATE = 0.0025
@@ -51,25 +51,31 @@ class CorrectionPlan:
         """Frames on each side of a frame that its zoom depends on."""
         return math.ceil(math.log(self.limits.zoommax) / _ZOOM_RATE)
 
+    @property
+    def lead(self) -> int:
+        """Frames after a frame whose motion is measured before that frame is rendered."""
+        path_lead = self.radius + _TOGETHER
+        return path_lead + (self.zoom_radius + _TOGETHER if self.border == "zoom" else 0)
+
     def corrected(self, tracked: vs.VideoNode, *, tripod: bool) -> vs.VideoNode:
         """Returns the clip of motions with the correction of every frame in its props."""
         compute = self._from_reference if tripod else self._along_path
         corrected = over_windows(
             tracked,
             self.radius,
-            TOGETHER,
+            _TOGETHER,
             motions.motion_of,
             compute,
             starts_scene=motions.starts_scene,
             name="Stabilize",
         )
         if self.border != "zoom":
-            corrected.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2 * TOGETHER)
+            corrected.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2 * _TOGETHER)
             return corrected
         return over_windows(
             own_node(corrected),
             self.zoom_radius,
-            TOGETHER,
+            _TOGETHER,
             _correction_and_zoom,
             self._with_zoom,
             starts_scene=motions.starts_scene,

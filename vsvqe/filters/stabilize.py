@@ -12,7 +12,7 @@ from ..graph.clips import MIN_SIDE, ClipFacts, checked, facts, own_node
 from ..graph.motions import CONFIDENCE, MOTION
 from ..motion import borders, estimate, path
 from ..motion.flow import FLOWS
-from .corrections import TOGETHER, CorrectionPlan
+from .corrections import CorrectionPlan
 from .options import errors_named, number
 from .rendering import cropped, layout_of, masked, rendered
 
@@ -20,6 +20,8 @@ type Border = Literal["fill", "mirror", "replicate", "wrap", "crop", "zoom", "bl
 
 # Frames of the source are kept between the measurement and the warp, up to this size in total.
 _KEPT_BYTES = 1 << 30
+# Frames that may be rendered at the same time.
+_IN_WORK = 32
 
 
 def Stabilize(
@@ -142,8 +144,8 @@ def Stabilize(
             aspect=clip.width / clip.height, border=border, limits=limits, part=part
         )
         corrected = plan.corrected(tracked, tripod=reference is not None)
-        ahead = 2 * (TOGETHER + plan.radius) + borders.FILL_RADIUS
-        held.std.SetVideoCache(mode=1, fixedsize=1, maxsize=_kept(clip, ahead))
+        wanted = plan.lead + borders.FILL_RADIUS + _IN_WORK
+        held.std.SetVideoCache(mode=1, fixedsize=1, maxsize=_kept(clip, wanted))
         result = rendered(held, corrected, layout_of(clip, clip_facts), border)
         result = result.std.CopyFrameProps(held)
         result = result.std.CopyFrameProps(corrected, props=[MOTION, CONFIDENCE])
