@@ -81,6 +81,10 @@ _SLOW_SHARE = 0.6
 # ones; where speed costs more than the first, pans come to rest at the ends of a window.
 _L1_WEIGHTS = (1.0, 0.9, 10.0, 300.0)
 
+# Shear and perspective that a correction may have at most. Those of handheld clips stay below 0.02;
+# more would only come from a wrong measurement.
+_RESIDUE_LIMIT = 0.05
+
 # Neighbours that stand in for a motion that is not known: deviation in frames.
 _STAND_IN = 3.0
 
@@ -233,7 +237,8 @@ def _residue(matrices: Floats, similar: Floats, centre: int, smoothing: float) -
     )
     path = np.vstack([np.zeros(4), -np.cumsum(each, axis=0)])
     weights = _kalman(len(path), centre, smoothing)
-    stretch, shear, tilt, swing = (weights @ (path - path[centre])).tolist()
+    smooth = _bounded(weights @ (path - path[centre]), np.full(4, _RESIDUE_LIMIT))
+    stretch, shear, tilt, swing = smooth.tolist()
     return np.array([[1 + stretch, shear, 0.0], [shear, 1 - stretch, 0.0], [tilt, swing, 1.0]])
 
 
