@@ -27,7 +27,7 @@ from vsvqe.evaluation.shake import CameraPath, Shake, Shot, film
 from vsvqe.evaluation.truth import corrections, estimated, motion_errors, path_score
 from vsvqe.motion.estimate import MODELS, Motion, MotionSettings
 from vsvqe.motion.flow import FLOWS
-from vsvqe.motion.path import METHODS, PathSettings
+from vsvqe.motion.path import METHODS, PathSettings, radius
 from vsvqe.motion.transform import compose, similarities
 
 WIDTH, HEIGHT = 640, 360
@@ -222,6 +222,10 @@ def page(options: argparse.Namespace) -> list[str]:
     scenes = stills(options.data / "stills", options.stills)
     tripod = clip(options.data / "valid" / "dog.mp4")
     smoothing = options.smoothing
+    taken = {
+        method: radius(PathSettings(method=method, smoothing=smoothing)) / smoothing
+        for method in METHODS
+    }
     return [
         "# Stabilisation: motion and path on shots whose camera is known",
         "",
@@ -260,8 +264,8 @@ def page(options: argparse.Namespace) -> list[str]:
         "The correction of each frame is computed from its own window. Against windows of six "
         "times the smoothing on each side: the largest difference of a correction, and the "
         "largest step of that difference from one frame to the next, which could be seen as "
-        "jitter. The filter takes 2 for `kalman` and 1.5 for `gaussian`; the paths of `l1` mix "
-        "overlapping windows.",
+        f"jitter. The filter takes {taken['kalman']:g} for `kalman` and {taken['gaussian']:g} for "
+        "`gaussian`; the paths of `l1` mix overlapping windows.",
         "",
         *window_table(smoothing),
         "",
@@ -269,8 +273,8 @@ def page(options: argparse.Namespace) -> list[str]:
         "",
         "Rows are read out over 0.6 of the time between frames. To first order it shears and "
         "stretches the picture in proportion to its speed, which affine motions and homographies "
-        "measure and the path smooths. Moving the rows by the speed of a similarity, with the "
-        "readout time known, is what a row-wise model could reach at best.",
+        "measure and the path smooths. So there is no model of the rows besides: moving them by "
+        "the speed of a similarity, even with the readout time known, does less.",
         "",
         *shutter_table(scenes, smoothing),
     ]

@@ -225,6 +225,13 @@ def test_shear_and_perspective_are_steadied_too():
     assert spread(steadied(poses, loose())) < 0.15 * spread(poses)
 
 
+def test_wrong_perspective_is_bounded():
+    tilts = np.random.default_rng(2).normal(0, 0.3, 40).cumsum()
+    poses = [np.array([[1, 0, 0], [0, 1, 0], [tilt, 0, 1]]) for tilt in tilts]
+    for centre in (10, 20, 30):
+        assert abs(correction(motions_of(poses), centre, WIDE)[2, 0]) < 0.06
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_short_windows(method):
     assert np.array_equal(correction([], 0, loose(method)), np.eye(3))

@@ -27,8 +27,10 @@ type Clip = NDArray[np.uint8]
 type Homographies = NDArray[np.float64]
 """N x 3 x 3, in centred units: see ``vsvqe.motion.transform``."""
 
-# Matches are inliers up to this distance, in pixels.
-_INLIER = 3.0
+# Matches are inliers up to these distances, in pixels; the first at 360 lines: between neighbouring
+# frames of a steady clip, what moves by itself is not far from what doesn't.
+_FOLLOWED = 1.0
+_REGISTERED = 3.0
 # The second best match must be this much worse (Lowe, IJCV 60(2), 2004).
 _RATIO = 0.75
 _FEWEST = 8
@@ -212,7 +214,9 @@ def _motion(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.f
         before, after, places, places.copy(), winSize=(21, 21), maxLevel=4
     )
     kept = np.asarray(found).ravel() != 0
-    matrix = _homography(places[kept], np.asarray(there)[kept], cv2.RANSAC)
+    matrix = _homography(
+        places[kept], np.asarray(there)[kept], cv2.RANSAC, _FOLLOWED * height / 360
+    )
     return np.eye(3) if matrix is None else from_pixels(matrix, width, height)
 
 
@@ -229,7 +233,7 @@ def _registration(
     good = [a for a, b in pairs if a.distance < _RATIO * b.distance]
     places = np.array([first[match.queryIdx].pt for match in good], np.float32)
     there = np.array([second[match.trainIdx].pt for match in good], np.float32)
-    matrix = _homography(places, there, cv2.USAC_MAGSAC)
+    matrix = _homography(places, there, cv2.USAC_MAGSAC, _REGISTERED)
     if matrix is None:
         return None
     there_units, units = (pixel_units(x.shape[1], x.shape[0]) for x in (result, source))
@@ -237,11 +241,11 @@ def _registration(
 
 
 def _homography(
-    before: NDArray[np.float32], after: NDArray[np.float32], method: int
+    before: NDArray[np.float32], after: NDArray[np.float32], method: int, threshold: float
 ) -> NDArray[np.float64] | None:
     if len(before) < _FEWEST:
         return None
-    matrix, inliers = cv2.findHomography(before, after, method, _INLIER)
+    matrix, inliers = cv2.findHomography(before, after, method, threshold)
     if matrix is None or np.asarray(inliers).sum() < _FEWEST:
         return None
     return np.asarray(matrix, np.float64)

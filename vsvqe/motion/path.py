@@ -64,9 +64,10 @@ class PathSettings:
             raise ValueError(f"zoommax must be 1 or more, not {self.zoommax}")
 
 
-# Frames on each side, as a multiple of `smoothing`. Beyond, what a window doesn't see changes its
-# correction by less than 0.05 pixels at 360 lines: see docs/stabilize-truth.md.
-_REACH: dict[MethodName, float] = {"kalman": 2.0, "gaussian": 1.5, "l1": 1.5}
+# Frames on each side, as a multiple of `smoothing`. What a longer window would have seen changes a
+# correction, from one frame to the next, by less than 0.1 pixels at 360 lines on handheld clips:
+# see docs/stabilize-truth.md.
+_REACH: dict[MethodName, float] = {"kalman": 2.5, "gaussian": 1.5, "l1": 1.5}
 
 # The Gaussian's deviation, and the Kalman filter's time constant: both halve the same frequency.
 _SIGMA = 0.5
