@@ -267,10 +267,10 @@ def speed(path: Path, heights: Sequence[int], turns: int) -> list[str]:
 
 
 def at_height(path: Path, height: int, result: Path) -> Path:
-    """Writes a clip at a height, twice over, so that starting up weighs less."""
+    """Writes a clip at a height."""
     subprocess.run(
         [
-            *("ffmpeg", "-v", "error", "-stream_loop", "1", "-i", str(path), "-an"),
+            *("ffmpeg", "-v", "error", "-i", str(path), "-an"),
             *("-vf", f"scale=-2:{height}:flags=bicubic,format=yuv420p"),
             *("-c:v", "libx264", "-preset", "veryfast", "-crf", "20", str(result)),
         ],
