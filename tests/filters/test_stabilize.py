@@ -267,6 +267,12 @@ def test_what_comes_out_may_go_in(clip):
     assert all_same(again, steady)
 
 
+def test_cuts_are_found_with_supplied_motion_too():
+    clip = shaky(jitter(9)) + scene(WIDTH, HEIGHT, 10, vs.GRAY8, seed=1)
+    steady = vqe.Stabilize(clip)
+    assert all_same(vqe.Stabilize(clip, motion=steady), steady)
+
+
 def test_supplied_cuts_count():
     offsets = np.concatenate([jitter(10), np.array((60.0, 40.0)) + jitter(10)])
     clip = shaky(offsets)

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import vapoursynth as vs
 
 from ..graph import motions, scenes
-from ..graph.clips import MIN_SIDE, ClipFacts, checked, facts, own_node
+from ..graph.clips import MIN_SIDE, checked, facts, own_node
 from ..graph.motions import CONFIDENCE, MOTION
 from ..motion import borders, estimate, path
 from ..motion.flow import FLOWS
@@ -136,10 +136,18 @@ def Stabilize(
         part = _crop(clip, limits) if border == "crop" else (1.0, 1.0)
         clip_facts = facts(clip)
         held = own_node(clip)
+        small = scenes.annotated(motions.working(held, clip_facts), detect=bool(sc))
+        small.std.SetVideoCache(mode=1, fixedsize=1, maxsize=64)
         if motion is None:
-            tracked = _measured(held, clip_facts, settings, reference, cut_threshold)
+            tracked = motions.measured(
+                small,
+                partial(estimate.estimate, settings=settings),
+                reference=reference,
+                cut_threshold=cut_threshold,
+                name="Stabilize",
+            )
         else:
-            tracked = motions.supplied(motion, clip)
+            tracked = motions.supplied(motion, small, cut_threshold=cut_threshold)
         plan = CorrectionPlan(
             aspect=clip.width / clip.height, border=border, limits=limits, part=part
         )
@@ -157,24 +165,6 @@ def Stabilize(
 # OpenCV addresses pixels by 16-bit numbers.
 _LONGEST_SIDE = 32766
 _LONGEST_SMOOTHING = 300
-
-
-def _measured(
-    held: vs.VideoNode,
-    clip_facts: ClipFacts,
-    settings: estimate.MotionSettings,
-    reference: int | None,
-    cut_threshold: float | None,
-) -> vs.VideoNode:
-    small = scenes.annotated(motions.working(held, clip_facts), detect=cut_threshold is not None)
-    small.std.SetVideoCache(mode=1, fixedsize=1, maxsize=64)
-    return motions.measured(
-        small,
-        partial(estimate.estimate, settings=settings),
-        reference=reference,
-        cut_threshold=cut_threshold,
-        name="Stabilize",
-    )
 
 
 def _crop(clip: vs.VideoNode, limits: path.PathSettings) -> tuple[float, float]:

@@ -72,7 +72,7 @@ def measured(
         A clip of tiny frames with the motion, its confidence, and ``_SceneChangePrev``.
     """
     total = small.num_frames
-    before = small[0] + small[:-1] if total > 1 else small
+    before = _previous(small)
     other = before if reference is None else small[reference] * total
     carrier = vs.core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=total, keep=True)
 
@@ -98,25 +98,30 @@ def measured(
     )
 
 
-def supplied(motion: object, clip: vs.VideoNode) -> vs.VideoNode:
-    """Returns motion that somebody else measured, in tiny frames.
+def supplied(motion: object, small: vs.VideoNode, *, cut_threshold: float | None) -> vs.VideoNode:
+    """Takes motion that somebody else measured.
 
     Args:
         motion: What the user gave.
-        clip: The clip that it is for.
+        small: The clip that it is for, as for ``measured``.
+        cut_threshold: As for ``measured``; ``_SceneChangePrev`` of the motion's frames goes first.
+
+    Returns:
+        As ``measured``.
 
     Raises:
-        ValueError: It is not a clip that carries a motion for every frame of ``clip``.
+        ValueError: It is not a clip that carries a motion for every frame of the other.
     """
     if not isinstance(motion, vs.VideoNode):
         raise ValueError(
             f"motion must be a clip whose frames have the prop {MOTION}, not "
             f"{type(motion).__name__}"
         )
-    if motion.num_frames != clip.num_frames:
+    total = small.num_frames
+    if motion.num_frames != total:
         raise ValueError(
-            f"motion has {motion.num_frames} frames and clip {clip.num_frames}; it must have one "
-            "for every frame of the clip"
+            f"motion has {motion.num_frames} frames and clip {total}; it must have one for every "
+            "frame of the clip"
         )
     try:
         with motion.get_frame(0) as frame:
@@ -125,10 +130,26 @@ def supplied(motion: object, clip: vs.VideoNode) -> vs.VideoNode:
         reason = (str(error).strip() or "no reason given").splitlines()[-1]
         raise ValueError(f"the first frame of motion can't be had: {reason}") from error
     motion_of(props)
-    carrier = vs.core.std.BlankClip(
-        format=vs.GRAY8, width=1, height=1, length=clip.num_frames, keep=True
-    )
-    return carrier.std.CopyFrameProps(motion, props=[MOTION, CONFIDENCE, _STARTS_SCENE])
+    carrier = vs.core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=total, keep=True)
+    told = carrier.std.CopyFrameProps(motion, props=[MOTION, CONFIDENCE, _STARTS_SCENE])
+
+    def mark(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
+        carrying, earlier, frame = f[0].copy(), *f[1:]
+        if cut_threshold is None:
+            cut = False
+        elif _STARTS_SCENE in carrying.props:
+            cut = starts_scene(carrying.props)
+        else:
+            cut = scenes.is_cut(earlier.props, frame.props, cut_threshold)
+        carrying.props[_STARTS_SCENE] = int(n == 0 or cut)
+        return carrying
+
+    return told.std.ModifyFrame([told, _previous(small), small], mark)
+
+
+def _previous(clip: vs.VideoNode) -> vs.VideoNode:
+    """Returns the clip with the previous frame in the place of each; the first repeats."""
+    return clip[0] + clip[:-1] if clip.num_frames > 1 else clip
 
 
 def motion_of(props: Mapping[str, Any]) -> Motion:
