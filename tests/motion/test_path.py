@@ -131,14 +131,14 @@ def test_l1_goes_straight_through_shake():
 @pytest.mark.parametrize("method", METHODS)
 def test_windows_agree(method):
     """A window that sees more moves no frame by more than can be seen, nor unlike the next."""
-    places = np.random.default_rng(6).normal(0, 0.006, (120, 3)).cumsum(axis=0)
+    places = np.random.default_rng(6).normal(0, 0.006, (150, 3)).cumsum(axis=0)
     poses = [compose(*place) for place in places]
     path = loose(method, 10)
     motions, reach = motions_of(poses), radius(path)
-    own = steadied(poses, path)[40:80]
+    own = steadied(poses, path)[60:90]
     wide = [
         pose @ correction(motions[n - 2 * reach : n + 2 * reach], 2 * reach, path)
-        for n, pose in enumerate(poses[40:80], 40)
+        for n, pose in enumerate(poses[60:90], 60)
     ]
     errors = [np.linalg.inv(b) @ a for a, b in zip(own, wide, strict=True)]
     assert max(distance(error, np.eye(3), 16 / 9, 360) for error in errors) < 0.5
