@@ -131,14 +131,14 @@ def test_l1_goes_straight_through_shake():
 @pytest.mark.parametrize("method", METHODS)
 def test_windows_agree(method):
     """A window that sees more moves no frame by more than can be seen, nor unlike the next."""
-    places = np.random.default_rng(6).normal(0, 0.006, (120, 3)).cumsum(axis=0)
+    places = np.random.default_rng(6).normal(0, 0.006, (150, 3)).cumsum(axis=0)
     poses = [compose(*place) for place in places]
     path = loose(method, 10)
     motions, reach = motions_of(poses), radius(path)
-    own = steadied(poses, path)[40:80]
+    own = steadied(poses, path)[60:90]
     wide = [
         pose @ correction(motions[n - 2 * reach : n + 2 * reach], 2 * reach, path)
-        for n, pose in enumerate(poses[40:80], 40)
+        for n, pose in enumerate(poses[60:90], 60)
     ]
     errors = [np.linalg.inv(b) @ a for a, b in zip(own, wide, strict=True)]
     assert max(distance(error, np.eye(3), 16 / 9, 360) for error in errors) < 0.5
@@ -204,6 +204,31 @@ def test_what_is_no_motion_is_replaced(wrong):
     assert locked(motions, 30, 10) == pytest.approx(compose(dx=0.4), abs=1e-3)
     motions[20] = Motion(np.eye(3), float("nan"))
     assert correction(motions, 18, WIDE) == pytest.approx(np.eye(3), abs=1e-3)
+
+
+@settings(max_examples=25)
+@given(
+    st.sampled_from(["kalman", "gaussian"]),
+    st.sampled_from([1, 2, 3, 7, 60, 400, 10_000]),
+    st.integers(1, 90),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0.01, 1.0, 100.0]),
+)
+def test_any_smoothing_of_any_motion_is_finite(method, smoothing, count, seed, scale):
+    rng = np.random.default_rng(seed)
+    motions = [Motion(np.eye(3) + rng.normal(0, scale, (3, 3)), 1.0) for _ in range(count)]
+    path = PathSettings(method=method, smoothing=smoothing)
+    found = correction(motions, int(rng.integers(count + 1)), path)
+    assert np.isfinite(found).all()
+    assert np.linalg.det(found[:2, :2]) > 0.3
+
+
+def test_smoothing_without_end_is_a_straight_line():
+    xs = np.random.default_rng(1).normal(0, 0.05, 60).cumsum()
+    line = np.polyval(np.polyfit(np.arange(60), xs, 1), np.arange(60))
+    for method in ("kalman", "gaussian"):
+        found = correction(along(xs), 20, loose(method, 10_000))
+        assert found[0, 2] == pytest.approx(line[20] - xs[20], abs=1e-4)
 
 
 def test_nothing_known_is_nothing_corrected():

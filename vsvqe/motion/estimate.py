@@ -157,7 +157,7 @@ def _motion(matches: Matches, model: ModelName, width: int, height: int) -> Moti
         if len(before) >= _SUPPORT[name]
         and (along if name == "similarity" else across) >= _SPREAD[name]
     ]
-    matrix = _simplest(before, after, weights, supported, width / height)
+    matrix = _simplest(before, after, weights, supported)
     if (np.abs(decompose(matrix)) > _FASTEST).any():
         return nothing
     confidence = min(1.0, len(before) / _MANY) * min(1.0, common.mean() / _SHARE)
@@ -192,7 +192,6 @@ def _simplest(
     after: Floats,
     weights: Floats,
     supported: list[ModelName],
-    aspect: float,
 ) -> Matrix:
     """Returns the simplest motion that is as good as the most complex one that is supported."""
     best, weights = _fitted(before, after, weights, supported[-1])

@@ -15,7 +15,7 @@ FLOWS: tuple[FlowName, ...] = ("lk", "dis", "farneback")
 
 # One corner is taken of every cell of the half-size picture: points that are spread evenly keep a
 # textured object in front from outvoting the scene behind it. Small pictures have smaller cells.
-_CELL = 14
+_CELL = 18
 _SMALLEST_CELL = 4
 _ROWS = 10
 # Pictures with a side of fewer pixels can't be followed.

@@ -140,6 +140,8 @@ def correction(motions: Sequence[Motion], centre: int, settings: PathSettings) -
     smooth = _SMOOTHERS[settings.method](similar, centre, settings)
     residue = _residue(known, similar, centre, settings.smoothing)
     matrix = compose(*np.clip(smooth, -_limits(settings), _limits(settings)).tolist()) @ residue
+    if not np.isfinite(matrix).all():
+        return np.eye(3)
     points = corners(_WIDE)
     if np.linalg.norm(apply(matrix, points) - points, axis=1).max() < _LEAST:
         return np.eye(3)
@@ -199,7 +201,7 @@ def _possible(matrices: Floats) -> NDArray[np.bool_]:
     with np.errstate(all="ignore"):
         slopes = matrices[:, :2, :2] - matrices[:, :2, 2:] * matrices[:, 2:, :2]
         area = slopes[:, 0, 0] * slopes[:, 1, 1] - slopes[:, 0, 1] * slopes[:, 1, 0]
-        return np.asarray(finite & (area > 1e-3) & (area < 1e3))
+        return np.asarray(finite & (area > 1 / 16) & (area < 16))
 
 
 def _poses(similar: Floats, centre: int) -> Floats:
@@ -261,51 +263,61 @@ def _linear(similar: Floats, centre: int, settings: PathSettings) -> Floats:
     return np.asarray(quick + _bounded(whole - quick, _SLOW_SHARE * _limits(settings)))
 
 
-class _Forward(NamedTuple):
-    """The forward pass of the Kalman filter over frames 0, 1, 2, ...; the data is not in it."""
+class _Gains(NamedTuple):
+    """What the Kalman filter does at frames 0, 1, 2, ..., whatever was measured there."""
 
-    states: list[Floats]
-    """Position and speed at each frame, as weights of the frames up to it: 2 x length."""
-    gains: list[Floats]
-    """The gain of the backward pass from the next frame to each, 2 x 2."""
-
-
-_STEP = np.array([[1.0, 1.0], [0.0, 1.0]])
+    forward: list[list[float]]
+    """How much position and speed follow the measurement."""
+    backward: list[list[list[float]]]
+    """How much they follow the next frame's on the way back, 2 x 2."""
 
 
 @lru_cache(maxsize=16)
-def _forward(length: int, smoothing: float) -> _Forward:
-    """Runs the filter. It is linear, so it runs on unit impulses, all at the same time."""
+def _gains(length: int, smoothing: float) -> _Gains:
+    """Runs the covariances of a constant velocity, changed by white noise in the acceleration."""
     tau = _TAU * smoothing
     accelerated = np.array([[1 / 3, 1 / 2], [1 / 2, 1.0]]) / tau**4
+    step = np.array([[1.0, 1.0], [0.0, 1.0]])
     # Nothing is known of position and speed at first.
-    state, spread = np.zeros((2, length)), np.eye(2) * 1e9
-    states, gains = [], []
-    for measured in np.eye(length):
-        gain = spread[:, :1] / (spread[0, 0] + 1.0)
-        state = state + gain * (measured - state[0])
-        spread = spread - gain @ spread[:1]
-        predicted = _STEP @ spread @ _STEP.T + accelerated
-        states.append(state)
-        gains.append(spread @ _STEP.T @ np.linalg.inv(predicted))
-        state, spread = _STEP @ state, predicted
-    return _Forward(states, gains)
+    spread = np.eye(2) * 1e9
+    forward, backward = [], []
+    for _ in range(length):
+        gain = spread[:, 0] / (spread[0, 0] + 1.0)
+        spread = spread - np.outer(gain, spread[0])
+        predicted = step @ spread @ step.T + accelerated
+        forward.append(gain.tolist())
+        backward.append((spread @ step.T @ np.linalg.inv(predicted)).tolist())
+        spread = predicted
+    return _Gains(forward, backward)
 
 
 @lru_cache(maxsize=1024)
 def _kalman(count: int, centre: int, smoothing: float) -> Floats:
     """Returns the weight of each frame in the smoothed value of one.
 
-    The model is a constant velocity that random accelerations change, and a measured position:
-    Rauch, Tung and Striebel, "Maximum likelihood estimates of linear dynamic systems", AIAA
-    Journal 3(8), 1965.
+    That of one frame for another is the same the other way round, so the weights are what becomes
+    of a unit impulse: Kalman's filter forwards and, after Rauch, Tung and Striebel, "Maximum
+    likelihood estimates of linear dynamic systems", AIAA Journal 3(8), 1965, backwards.
     """
-    # Windows of all lengths share the forward pass of a long one.
-    states, gains = _forward(-(-count // 64) * 64, smoothing)
-    smoothed = states[count - 1]
-    for frame in range(count - 2, centre - 1, -1):
-        smoothed = states[frame] + gains[frame] @ (smoothed - _STEP @ states[frame])
-    return _read_only(smoothed[0, :count].copy())
+    # Windows of all lengths share the gains of a long one.
+    gains = _gains(-(-count // 64) * 64, smoothing)
+    states = [(0.0, 0.0)] * centre
+    place, speed = 0.0, 0.0
+    for frame in range(centre, count):
+        follow, accelerate = gains.forward[frame]
+        missed = (1.0 if frame == centre else 0.0) - place
+        place, speed = place + follow * missed, speed + accelerate * missed
+        states.append((place, speed))
+        place += speed
+    place, speed = states[-1]
+    weights = [place]
+    for frame in range(count - 2, -1, -1):
+        (a, b), (c, d) = gains.backward[frame]
+        before, velocity = states[frame]
+        ahead, faster = place - before - velocity, speed - velocity
+        place, speed = before + a * ahead + b * faster, velocity + c * ahead + d * faster
+        weights.append(place)
+    return _read_only(np.array(weights[::-1]))
 
 
 @lru_cache(maxsize=1024)
@@ -395,7 +407,8 @@ def _l1_path(measured: Floats, limit: float) -> Floats:
         bounds=np.column_stack([least, most]),
         method="highs-ds",
     )
-    return np.asarray(found.x[:count])
+    # Not even numbers of any size that others supply may stop the filter: then nothing is smoothed.
+    return measured if found.x is None else np.asarray(found.x[:count])
 
 
 @lru_cache(maxsize=64)
