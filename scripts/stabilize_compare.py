@@ -231,7 +231,7 @@ def cost(commands: Sequence[Sequence[str]]) -> Cost:
     return Cost(wall, user + system)
 
 
-def speed(path: Path, heights: Sequence[int], turns: int) -> list[str]:
+def speed(path: Path, heights: Sequence[int], frames: int, turns: int) -> list[str]:
     """Measures whole processes that take turns; returns the rows of a table."""
     lines = [
         row(["height", "frames", "", "frames/s", "ratio", "processor, ms a frame", "ratio"]),
@@ -240,7 +240,7 @@ def speed(path: Path, heights: Sequence[int], turns: int) -> list[str]:
     vspipe = Path(sys.executable).with_name("vspipe")
     with tempfile.TemporaryDirectory() as folder:
         for height in heights:
-            clip = at_height(path, height, Path(folder) / f"{height}.mp4")
+            clip = at_height(path, height, frames, Path(folder) / f"{height}.mp4")
             passes = vidstab_passes(clip, "", Path(folder) / "transforms.trf")
             contestants = {"vidstab, two passes": [[*one, "-f", "null", "-"] for one in passes]}
             for name, options in SPEED_OPTIONS.items():
@@ -266,11 +266,11 @@ def speed(path: Path, heights: Sequence[int], turns: int) -> list[str]:
     return lines
 
 
-def at_height(path: Path, height: int, result: Path) -> Path:
-    """Writes a clip at a height."""
+def at_height(path: Path, height: int, frames: int, result: Path) -> Path:
+    """Writes the beginning of a clip at a height."""
     subprocess.run(
         [
-            *("ffmpeg", "-v", "error", "-i", str(path), "-an"),
+            *("ffmpeg", "-v", "error", "-i", str(path), "-an", "-frames:v", str(frames)),
             *("-vf", f"scale=-2:{height}:flags=bicubic,format=yuv420p"),
             *("-c:v", "libx264", "-preset", "veryfast", "-crf", "20", str(result)),
         ],
@@ -349,6 +349,9 @@ def measured_by(options: argparse.Namespace) -> str:
     """Returns the command line that measures the same again, on anyone's machine."""
     words = ["python", "scripts/stabilize_compare.py", options.action]
     words += [f"data/shaky/{path.name}" for path in options.clips]
+    if options.action == "speed":
+        words += ["--heights", *map(str, options.heights), "--turns", str(options.turns)]
+        words += ["--frames", str(options.frames)]
     return f"Measured by `{shlex.join(words)} --out docs/stabilize.md`."
 
 
@@ -360,6 +363,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="file to write, or whose section is filled")
     parser.add_argument("--heights", nargs="+", type=int, default=[480, 1080], help="of speed")
     parser.add_argument("--jobs", type=int, default=1, help="clips at a time, of quality")
+    parser.add_argument("--frames", type=int, default=100_000, help="most of them, of speed")
     parser.add_argument("--turns", type=int, default=5, help="of speed")
     options = parser.parse_args()
     if options.action in ("plot", "video"):
@@ -370,7 +374,7 @@ def main() -> None:
     if options.action == "quality":
         text = quality_text(quality(options.clips, options.jobs))
     else:
-        text = "\n".join(speed(options.clips[0], options.heights, options.turns))
+        text = "\n".join(speed(options.clips[0], options.heights, options.frames, options.turns))
     text += "\n\n" + measured_by(options)
     if options.out is None:
         print(text)
