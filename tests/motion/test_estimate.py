@@ -131,6 +131,24 @@ def test_without_anything_to_go_by_it_does_not_jump(pair, flow):
     assert distance(found.matrix, np.eye(3), ASPECT, HEIGHT) < 1.0
 
 
+@pytest.mark.parametrize("size", [(48, 64), (96, 128), (180, 320)])
+def test_noise_of_any_size_has_no_motion(size):
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        found = estimate(*rng.integers(0, 256, (2, *size), np.uint8), DEFAULT)
+        assert np.array_equal(found.matrix, np.eye(3))
+        assert found.confidence < 0.2
+
+
+@pytest.mark.parametrize("height", [48, 96, 180])
+def test_small_pictures_are_followed(height):
+    truth = similar(0.02, -0.03, 0.01, 1.01)
+    width = height * 16 // 9
+    found = estimate(view(None, width, height), view(truth, width, height), DEFAULT)
+    assert distance(found.matrix, truth, ASPECT, height) < 0.15
+    assert found.confidence > 0.9
+
+
 @settings(max_examples=10)
 @given(st.floats(-0.9, 0.9), st.floats(-0.6, 0.6), st.floats(-0.6, 0.6), st.floats(0.6, 1.7))
 def test_huge_jumps_are_found_or_doubted(dx, dy, rotation, scale):

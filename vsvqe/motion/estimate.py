@@ -15,8 +15,10 @@ type ModelName = Literal["translation", "similarity", "affine", "homography"]
 MODELS: tuple[ModelName, ...] = ("translation", "similarity", "affine", "homography")
 """From the simplest."""
 
-# What is not within so many pixels of a common motion moves by itself, or was found wrongly.
+# What is not within so many pixels (at 360 lines) of a common motion moves by itself, or was found
+# wrongly. No point is followed more exactly than to the second, whatever the size.
 _INLIER = 2.5
+_LEAST_INLIER = 0.7
 # Scale of the weights that tell good inliers from bad: this many robust deviations weigh half.
 _HALF_WEIGHT = 2.0
 _PASSES = 3
@@ -174,7 +176,7 @@ def _common(matches: Matches, height: int) -> NDArray[np.bool_]:
     none = np.zeros(len(matches.before), bool)
     if len(none) < _SUPPORT["translation"]:
         return none
-    threshold = _INLIER * max(1.0, height / 360)
+    threshold = max(_INLIER * height / 360, _LEAST_INLIER)
     # Its random numbers begin anew at every call.
     _, inliers = cv2.estimateAffine2D(
         matches.before,
