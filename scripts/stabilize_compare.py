@@ -126,7 +126,6 @@ METHODS: dict[str, Callable[[Path], Lumas]] = {
     "vidstab, smoothing=30": lambda path: vidstab(path, ":smoothing=30"),
     "MVTools": mvtools,
     "Stabilize": lambda path: lumas(vqe.Stabilize(source(path))),
-    'Stabilize, border="zoom"': lambda path: lumas(vqe.Stabilize(source(path), border="zoom")),
 }
 PEERS = ["vidstab", "vidstab, smoothing=30", "MVTools"]
 

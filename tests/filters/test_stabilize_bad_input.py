@@ -74,7 +74,7 @@ def test_too_large():
         {"dymax": "10"},
         {"dymax": float("nan")},
         {"rotmax": 91},
-        {"rotmax": None},
+        {"rotmax": "3"},
         {"zoommax": 0.9},
         {"zoommax": float("inf")},
         {"tripod": -1},

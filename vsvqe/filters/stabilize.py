@@ -20,6 +20,10 @@ type Border = Literal["fill", "mirror", "replicate", "wrap", "crop", "zoom", "bl
 
 # Frames of the source are kept between the measurement and the warp, up to this size in total.
 _KEPT_BYTES = 1 << 30
+# Shifts in heights of the frame, degrees, and a factor.
+_LIMITS = {"dxmax": 0.25, "dymax": 0.25, "rotmax": 12.0, "zoommax": 1.2}
+# What a crop has to leave room for.
+_CROP_LIMITS = {"dxmax": 0.08, "dymax": 0.08, "rotmax": 3.0, "zoommax": 1.05}
 # Frames that may be rendered at the same time.
 _IN_WORK = 32
 
@@ -35,8 +39,8 @@ def Stabilize(
     method: str = "kalman",
     dxmax: float | None = None,
     dymax: float | None = None,
-    rotmax: float = 10.0,
-    zoommax: float = 1.2,
+    rotmax: float | None = None,
+    zoommax: float | None = None,
     motion: vs.VideoNode | None = None,
     mask: bool = False,
     sc: bool = True,
@@ -70,10 +74,12 @@ def Stabilize(
         method: How the path is smoothed: ``"kalman"`` (constant-velocity Kalman filter with the
             Rauch-Tung-Striebel backward pass), ``"gaussian"`` or ``"l1"`` (piecewise at rest, at
             constant speed or acceleration).
-        dxmax: The most that a frame is moved sideways, in pixels; ``None``: 15 % of the height.
-        dymax: The most that it is moved up or down, in pixels; ``None``: 15 % of the height.
-        rotmax: The most that it is turned, in degrees.
-        zoommax: The most that it is enlarged or reduced, a factor.
+        dxmax: The most that a frame is moved sideways, in pixels; ``None``: a quarter of the
+            height, or 8 % of it with ``border="crop"``.
+        dymax: The most that it is moved up or down, in pixels; ``None``: the same.
+        rotmax: The most that it is turned, in degrees; ``None``: 12, or 3 with ``border="crop"``.
+        zoommax: The most that it is enlarged or reduced, a factor; ``None``: 1.2, or 1.05 with
+            ``border="crop"``.
         motion: A clip of the same length whose frames carry motion measured elsewhere:
             ``_VQEMotion``, nine numbers, the 3x3 homography row by row that maps a point of the
             previous frame to its place in this one (origin in the middle, x to the right, y down,
@@ -116,13 +122,14 @@ def Stabilize(
             flow=_one_of("flow", flow, FLOWS),
             model=_one_of("model", model, estimate.MODELS),
         )
+        usual = _CROP_LIMITS if border == "crop" else _LIMITS
         limits = path.PathSettings(
             method=_one_of("method", method, path.METHODS),
             smoothing=_whole("smoothing", smoothing, 1, _LONGEST_SMOOTHING),
-            dxmax=_shift("dxmax", dxmax, clip.height),
-            dymax=_shift("dymax", dymax, clip.height),
-            rotmax=math.radians(number("rotmax", rotmax, 0.0, 90.0)),
-            zoommax=number("zoommax", zoommax, 1.0, 4.0),
+            dxmax=_limit("dxmax", dxmax, usual["dxmax"] * clip.height, 0.0) / clip.height,
+            dymax=_limit("dymax", dymax, usual["dymax"] * clip.height, 0.0) / clip.height,
+            rotmax=math.radians(_limit("rotmax", rotmax, usual["rotmax"], 0.0, 90.0)),
+            zoommax=_limit("zoommax", zoommax, usual["zoommax"], 1.0, 4.0),
         )
         reference = _reference(tripod, clip.num_frames)
         cut_threshold = _cut_threshold(sc, sc_threshold)
@@ -215,9 +222,10 @@ def _whole(name: str, value: object, least: int, most: int) -> int:
     return value
 
 
-def _shift(name: str, value: float | None, height: int) -> float:
-    """Returns a limit in heights of the frame."""
-    return 0.15 if value is None else number(name, value, 0.0) / height
+def _limit(
+    name: str, value: float | None, usual: float, least: float, most: float = math.inf
+) -> float:
+    return usual if value is None else number(name, value, least, most)
 
 
 def _reference(tripod: object, length: int) -> int | None:
