@@ -13,7 +13,14 @@ PUBLIC = {
 
 
 def test_public_names():
-    assert set(vqe.__all__) == {"Backend", "Card", "Deblock", "SuperRes", "list_models"}
+    assert set(vqe.__all__) == {
+        "Backend",
+        "Card",
+        "Deblock",
+        "Stabilize",
+        "SuperRes",
+        "list_models",
+    }
 
 
 def test_import_is_quick_and_loads_no_engine(python):
@@ -23,7 +30,8 @@ import vapoursynth, numpy
 start = time.perf_counter()
 import vsvqe
 print(time.perf_counter() - start)
-print([name for name in ("torch", "onnxruntime", "openvino", "onnx") if name in sys.modules])
+slow = ("torch", "onnxruntime", "openvino", "onnx", "scipy")
+print([name for name in slow if name in sys.modules])
 """
     runs = [python(code) for _ in range(3)]
     assert all(run.returncode == 0 for run in runs), runs[0].stderr
@@ -37,13 +45,13 @@ def test_docstring_examples_compile(name):
     item = PUBLIC[name]
     assert inspect.getdoc(item), f"{name} has no docstring"
     examples = doctest.DocTestParser().get_examples(inspect.getdoc(item) or "")
-    if name in ("Deblock", "SuperRes", "list_models"):
+    if name in ("Deblock", "Stabilize", "SuperRes", "list_models"):
         assert examples, f"{name} shows no example"
     for example in examples:
         compile(example.source, name, "single")
 
 
-@pytest.mark.parametrize("filter", [vqe.Deblock, vqe.SuperRes])
+@pytest.mark.parametrize("filter", [vqe.Deblock, vqe.Stabilize, vqe.SuperRes])
 def test_docstring_names_every_parameter(filter):
     text = inspect.getdoc(filter) or ""
     for parameter in inspect.signature(filter).parameters:

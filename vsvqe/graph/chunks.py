@@ -71,8 +71,8 @@ def in_chunks(
     chunks = -(-total // length)
     # Every frame is asked for by its neighbours' chunks too: keep it until they had it.
     clip.std.SetVideoCache(mode=1, fixedsize=1, maxsize=3 * window)
-    padded = _extended(clip, overlap, chunks * length - total + overlap)
-    inputs = [_every(padded[i:], length)[:chunks] for i in range(window)]
+    padded = extended(clip, overlap, chunks * length - total + overlap)
+    inputs = [every(padded[i:], length)[:chunks] for i in range(window)]
     carrier = vs.core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=chunks, keep=True)
 
     def compute(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
@@ -95,7 +95,7 @@ def in_chunks(
         memory.produced(sum(array.nbytes for picture in pictures for array in picture))
         carrying = f[0].copy()
         for i, result in enumerate(results):
-            carrying.props[f"{_RESULT}{i}"] = result
+            carrying.props[f"{RESULT}{i}"] = result
         return carrying
 
     if plan.streams == 1:
@@ -116,19 +116,34 @@ def in_chunks(
         fpsden=rate.denominator,
         keep=True,
     )
-    handed_out = [
-        _uncached(blank.std.ModifyFrame(computed, partial(_handed_out, i))) for i in range(length)
+    return handed_out(computed, blank, length, total).std.CopyFrameProps(clip)
+
+
+RESULT = "_VQEResult"
+"""Begins the names of the props that carry results; their number within the chunk follows."""
+
+
+def handed_out(
+    computed: vs.VideoNode, blank: vs.VideoNode, length: int, total: int
+) -> vs.VideoNode:
+    """Returns the frames that the frames of another clip carry as props, one after the other.
+
+    Args:
+        computed: A frame for every chunk, with its results.
+        blank: A clip of as many frames, of the format and size of the results.
+        length: Results that a chunk has; the last may have fewer.
+        total: Results in all.
+    """
+    parts = [
+        uncached(blank.std.ModifyFrame(computed, partial(_handed_out, i))) for i in range(length)
     ]
-    result = _uncached(vs.core.std.Interleave(handed_out)) if length > 1 else handed_out[0]
-    return _uncached(result[:total]).std.CopyFrameProps(clip)
-
-
-_RESULT = "_VQEResult"
+    result = uncached(vs.core.std.Interleave(parts)) if length > 1 else parts[0]
+    return uncached(result[:total])
 
 
 def _handed_out(i: int, n: int, f: vs.VideoFrame) -> vs.VideoFrame:
     """Returns result i of a chunk; the frame itself, not a copy."""
-    return f.props[f"{_RESULT}{i}"]
+    return f.props[f"{RESULT}{i}"]
 
 
 def _scenes(
@@ -160,21 +175,22 @@ def _scenes(
     return result
 
 
-def _every(clip: vs.VideoNode, cycle: int) -> vs.VideoNode:
-    return _uncached(clip.std.SelectEvery(cycle, [0])) if cycle > 1 else clip
+def every(clip: vs.VideoNode, cycle: int) -> vs.VideoNode:
+    """Returns the first frame of each run of ``cycle`` frames."""
+    return uncached(clip.std.SelectEvery(cycle, [0])) if cycle > 1 else clip
 
 
-def _extended(clip: vs.VideoNode, before: int, after: int) -> vs.VideoNode:
+def extended(clip: vs.VideoNode, before: int, after: int) -> vs.VideoNode:
     """Repeats the first and the last frame."""
     parts = [clip]
     if before:
         parts.insert(0, clip[0] * before)
     if after:
         parts.append(clip[-1] * after)
-    return _uncached(vs.core.std.Splice(parts)) if len(parts) > 1 else clip
+    return uncached(vs.core.std.Splice(parts)) if len(parts) > 1 else clip
 
 
-def _uncached(clip: vs.VideoNode) -> vs.VideoNode:
+def uncached(clip: vs.VideoNode) -> vs.VideoNode:
     """Switches a node's cache off: its frames are views that cost nothing to make again."""
     clip.std.SetVideoCache(mode=0)
     return clip

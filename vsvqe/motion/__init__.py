@@ -1,1 +1,1 @@
-"""Motion between frames: array code that needs no clip."""
+"""Motion, on plain arrays: flow and alignment of neighbours; the camera's motion and its path."""

@@ -1,0 +1,183 @@
+"""Corrections: what has to be done to each frame, found from the motion around it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import vapoursynth as vs
+
+from ..graph import motions
+from ..graph.clips import own_node
+from ..graph.motions import CONFIDENCE, MOTION
+from ..graph.windows import Props, over_windows
+from ..motion import borders, estimate, path
+from ..motion.transform import Matrix
+
+# Frames whose paths are computed together: what they share is read once.
+_TOGETHER = 16
+
+# The adaptive zoom changes by this part of itself a frame at most.
+_ZOOM_RATE = 0.0025
+# A motion less trusted than this does not say where a neighbour's picture belongs.
+_LEAST_CONFIDENCE = 0.2
+
+_CORRECTION = "_VQECorrection"
+_ZOOM = "_VQEZoom"
+_LENDERS = "_VQELenders"
+_LENT = "_VQELent"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrectionPlan:
+    """How corrections are found from motion."""
+
+    aspect: float
+    """Width over height of the frame."""
+    border: str
+    limits: path.PathSettings
+    part: tuple[float, float]
+    """Width and height of what is shown, as parts of the frame's."""
+
+    @property
+    def radius(self) -> int:
+        """Frames on each side of a frame that its correction depends on."""
+        return max(path.radius(self.limits), borders.FILL_RADIUS)
+
+    @property
+    def zoom_radius(self) -> int:
+        """Frames on each side of a frame that its zoom depends on."""
+        return math.ceil(math.log(self.limits.zoommax) / _ZOOM_RATE)
+
+    @property
+    def lead(self) -> int:
+        """Frames after a frame whose motion is measured before that frame is rendered."""
+        path_lead = self.radius + _TOGETHER
+        return path_lead + (self.zoom_radius + _TOGETHER if self.border == "zoom" else 0)
+
+    def corrected(self, tracked: vs.VideoNode, *, tripod: bool) -> vs.VideoNode:
+        """Returns the clip of motions with the correction of every frame in its props."""
+        compute = self._from_reference if tripod else self._along_path
+        corrected = over_windows(
+            tracked,
+            self.radius,
+            _TOGETHER,
+            motions.motion_of,
+            compute,
+            starts_scene=motions.starts_scene,
+            name="Stabilize",
+        )
+        if self.border != "zoom":
+            corrected.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2 * _TOGETHER)
+            return corrected
+        return over_windows(
+            own_node(corrected),
+            self.zoom_radius,
+            _TOGETHER,
+            _correction_and_zoom,
+            self._with_zoom,
+            starts_scene=motions.starts_scene,
+            name="Stabilize",
+        )
+
+    def _along_path(self, window: Sequence[estimate.Motion], centre: int) -> Props:
+        moves = window[1:]
+        reach = path.radius(self.limits)
+        first = max(0, centre - reach)
+        correction = path.correction(moves[first : centre + reach], centre - first, self.limits)
+        return self._described(correction, moves, centre)
+
+    def _from_reference(self, places: Sequence[estimate.Motion], centre: int) -> Props:
+        """Takes motions from a common frame: each is its frame's correction."""
+        moves = [
+            estimate.Motion(
+                after.matrix @ np.linalg.inv(before.matrix),
+                min(before.confidence, after.confidence),
+            )
+            for before, after in pairwise(places)
+        ]
+        into = moves[centre - 1] if centre else estimate.Motion(np.eye(3), 0.0)
+        return {
+            MOTION: into.matrix.ravel().tolist(),
+            CONFIDENCE: into.confidence,
+            **self._described(places[centre].matrix, moves, centre),
+        }
+
+    def _described(
+        self, correction: Matrix, moves: Sequence[estimate.Motion], centre: int
+    ) -> dict[str, Any]:
+        """Returns a correction as props, with what its border needs."""
+        if self.border == "crop":
+            # Whatever the model of the motion: nothing from beyond the edge is shown.
+            needed = borders.zoom_needed(correction, self.aspect, self.part)
+            correction = borders.zoomed(correction, needed) if needed < math.inf else np.eye(3)
+        props: dict[str, Any] = {_CORRECTION: correction.ravel().tolist()}
+        missing = borders.zoom_needed(correction, self.aspect)
+        if self.border == "zoom":
+            props[_ZOOM] = min(missing, self.limits.zoommax)
+        if self.border == "fill" and missing > 1.0:
+            chain = _chain(moves, centre)
+            lenders = borders.lenders(correction, chain, self.aspect)
+            if lenders:
+                props[_LENDERS] = lenders
+                lent = [chain[distance] @ correction for distance in lenders]
+                props[_LENT] = np.concatenate(lent, axis=None).tolist()
+        return props
+
+    def _with_zoom(self, window: Sequence[tuple[Matrix, float]], centre: int) -> Props:
+        """Enlarges as much as any frame around needs, less for those further away."""
+        logarithm = max(
+            math.log(zoom) - _ZOOM_RATE * abs(i - centre) for i, (_, zoom) in enumerate(window)
+        )
+        correction = borders.zoomed(window[centre][0], math.exp(logarithm))
+        return {_CORRECTION: correction.ravel().tolist()}
+
+
+def _correction_and_zoom(props: Props) -> tuple[Matrix, float]:
+    return _matrix(props[_CORRECTION]), float(props[_ZOOM])
+
+
+def _chain(moves: Sequence[estimate.Motion], centre: int) -> dict[int, Matrix]:
+    """Returns the motion from a frame to neighbours, as far as it can be followed."""
+    chain: dict[int, Matrix] = {}
+    motion = np.eye(3)
+    for distance, move in enumerate(moves[centre : centre + borders.FILL_RADIUS], 1):
+        if move.confidence < _LEAST_CONFIDENCE:
+            break
+        motion = move.matrix @ motion
+        chain[distance] = motion
+    motion = np.eye(3)
+    for distance, move in enumerate(moves[:centre][: -borders.FILL_RADIUS - 1 : -1], 1):
+        if move.confidence < _LEAST_CONFIDENCE:
+            break
+        motion = motion @ move.matrix
+        chain[-distance] = np.linalg.inv(motion)
+    wanted = [sign * distance for distance in LENDERS for sign in (1, -1)]
+    return {distance: chain[distance] for distance in wanted if distance in chain}
+
+
+# Frames further away differ less from one to the next.
+LENDERS = (1, 2, 3, 4, 6, 8, 12, 16, 20, borders.FILL_RADIUS)
+
+
+def correction_of(props: Mapping[str, Any]) -> Matrix:
+    """Returns the correction of a frame of ``CorrectionPlan.corrected``."""
+    return _matrix(props[_CORRECTION])
+
+
+def lenders_of(props: Mapping[str, Any]) -> list[tuple[int, Matrix]]:
+    """Returns the neighbours that lend their picture: distance in frames, and correction."""
+    distances = _listed(props.get(_LENDERS, []))
+    matrices = np.reshape(_listed(props.get(_LENT, [])), (-1, 3, 3))
+    return list(zip(distances, matrices, strict=True))
+
+
+def _matrix(values: Sequence[float]) -> Matrix:
+    return np.reshape(np.asarray(values, np.float64), (3, 3))
+
+
+def _listed(values: Any) -> list[Any]:
+    """Returns the values of a prop: the core gives a single one as itself."""
+    return list(values) if isinstance(values, Sequence) else [values]

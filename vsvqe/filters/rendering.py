@@ -1,0 +1,144 @@
+"""Rendering: corrected frames, and the mask of what is not their own picture."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import get_args
+
+import numpy as np
+import vapoursynth as vs
+
+from ..graph import chunks, memory
+from ..graph.clips import ClipFacts, like
+from ..motion import borders, warp
+from ..motion.transform import Matrix
+from .corrections import LENDERS, correction_of, lenders_of
+
+
+def rendered(
+    held: vs.VideoNode, corrected: vs.VideoNode, layout: borders.Layout, border: str
+) -> vs.VideoNode:
+    """Returns the clip with every frame moved as its correction says.
+
+    Args:
+        held: The clip, with a cache for the frames that its neighbours borrow.
+        corrected: From ``CorrectionPlan.corrected``.
+        layout: Of the clip's planes.
+        border: See ``Stabilize``.
+    """
+    edge: warp.Edge = border if border in _EDGES else "mirror"  # type: ignore[assignment]
+    shifted = {0: held} | {
+        distance: _shifted(held, distance)
+        for distance in (sign * away for away in LENDERS for sign in (1, -1))
+        if border == "fill"
+    }
+
+    def render(
+        corrections: Sequence[Matrix], n: int, f: vs.VideoFrame | Sequence[vs.VideoFrame]
+    ) -> vs.VideoFrame:
+        frames = [f] if isinstance(f, vs.VideoFrame) else f
+        layers = [
+            borders.Layer([np.asarray(frame[p]) for p in range(frame.format.num_planes)], matrix)
+            for frame, matrix in zip(frames, corrections, strict=True)
+        ]
+        result = vs.core.create_video_frame(held.format, held.width, held.height)
+        out = [np.asarray(result[p]) for p in range(held.format.num_planes)]
+        try:
+            if len(layers) == 1:
+                borders.warped(layers[0], layout, out, edge)
+            else:
+                borders.filled(layers[0], layers[1:], layout, out)
+        except Exception as error:
+            raise vs.Error(f"Stabilize: frame {n}: {error}") from error
+        memory.produced(sum(plane.nbytes for plane in out))
+        return result
+
+    def choose(n: int, f: vs.VideoFrame) -> vs.VideoNode:
+        correction = correction_of(f.props)
+        if not warp.moves(correction, held.width, held.height):
+            return held
+        asked = [(0, correction), *lenders_of(f.props)]
+        sources = [shifted[distance] for distance, _ in asked]
+        return held.std.ModifyFrame(sources, partial(render, [matrix for _, matrix in asked]))
+
+    return held.std.FrameEval(choose, prop_src=corrected, clip_src=list(shifted.values()))
+
+
+_EDGES = get_args(warp.Edge.__value__)
+
+
+def masked(clip: vs.VideoNode, clip_facts: ClipFacts, corrected: vs.VideoNode) -> vs.VideoNode:
+    """Returns the clip that is white where the picture is not of the frame itself."""
+    layout = layout_of(clip, clip_facts)
+    format = like(clip.format, color_family=vs.GRAY, subsampling_w=0, subsampling_h=0)
+    white = 1.0 if math.isinf(layout.peak) else layout.peak
+    blank = vs.core.std.BlankClip(
+        clip, format=format.id, color=0.0 if format.sample_type == vs.FLOAT else 0, keep=True
+    ).std.SetFrameProps(_Range=vs.RANGE_FULL)
+
+    def draw(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
+        correction = correction_of(f[1].props)
+        if not warp.moves(correction, clip.width, clip.height):
+            return f[0]
+        result = f[0].copy()
+        outside = np.empty((clip.height, clip.width), np.bool_)
+        borders.invented(correction, layout, outside)
+        np.asarray(result[0])[outside] = white
+        return result
+
+    return blank.std.ModifyFrame([blank, corrected], draw)
+
+
+def layout_of(clip: vs.VideoNode, clip_facts: ClipFacts) -> borders.Layout:
+    """Returns what the planes of a clip are like."""
+    format = clip.format
+    planes = range(format.num_planes)
+    floating = format.sample_type == vs.FLOAT
+    unit = 1 << (format.bits_per_sample - 8) if not floating else 0
+    black = 0 if clip_facts.full_range else 16 * unit
+    middle = 128 * unit
+    chroma = [plane > 0 and format.color_family == vs.YUV for plane in planes]
+    return borders.Layout(
+        width=clip.width,
+        height=clip.height,
+        sitings=tuple(_siting(format, clip_facts) if c else warp.Siting() for c in chroma),
+        blacks=tuple(float(middle if c else black) for c in chroma),
+        peak=math.inf if floating else (1 << format.bits_per_sample) - 1,
+    )
+
+
+def _siting(format: vs.VideoFormat, clip_facts: ClipFacts) -> warp.Siting:
+    """Returns where the chroma samples of a YUV format lie."""
+    step_x, step_y = 1 << format.subsampling_w, 1 << format.subsampling_h
+    location = clip_facts.chroma_location
+    left = location in (vs.CHROMA_LEFT, vs.CHROMA_TOP_LEFT, vs.CHROMA_BOTTOM_LEFT)
+    top = location in (vs.CHROMA_TOP_LEFT, vs.CHROMA_TOP)
+    bottom = location in (vs.CHROMA_BOTTOM_LEFT, vs.CHROMA_BOTTOM)
+    middle_x, middle_y = (step_x - 1) / 2, (step_y - 1) / 2
+    return warp.Siting(
+        step_x,
+        step_y,
+        0.0 if left else middle_x,
+        0.0 if top else (step_y - 1.0 if bottom else middle_y),
+    )
+
+
+def cropped(clip: vs.VideoNode, part: tuple[float, float]) -> vs.VideoNode:
+    """Returns the middle of a clip: ``part`` says its width and height, as parts of the clip's."""
+    width, height = (
+        round(side * of) for side, of in zip((clip.width, clip.height), part, strict=True)
+    )
+    if (width, height) == (clip.width, clip.height):
+        return clip
+    return clip.std.CropAbs(
+        width=width, height=height, left=(clip.width - width) // 2, top=(clip.height - height) // 2
+    )
+
+
+def _shifted(clip: vs.VideoNode, distance: int) -> vs.VideoNode:
+    """Returns the clip with frame n + distance in the place of frame n."""
+    total = clip.num_frames
+    distance = max(1 - total, min(total - 1, distance))
+    if distance < 0:
+        return chunks.uncached(clip[0] * -distance + clip)
+    return chunks.uncached(clip[distance:] + clip[-1] * distance) if distance else clip

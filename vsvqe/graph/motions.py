@@ -1,0 +1,177 @@
+"""Camera motion as a clip: tiny frames that carry it as props, measured or supplied.
+
+The motion into a frame is computed once, however many windows it falls into: the core caches the
+frames that carry it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import vapoursynth as vs
+from numpy.typing import NDArray
+
+from ..motion.estimate import Motion
+from . import scenes
+from .clips import ClipFacts, bare
+
+MOTION = "_VQEMotion"
+"""Prop: the 3x3 matrix, row by row; see ``motion.transform``."""
+CONFIDENCE = "_VQEConfidence"
+"""Prop: from 0 to 1."""
+_STARTS_SCENE = "_SceneChangePrev"
+
+WORKING_HEIGHT = 360
+
+# No camera makes so little of a picture from one frame to the next.
+_LEAST_AREA = 1e-3
+
+type Estimate = Callable[[NDArray[np.uint8], NDArray[np.uint8]], Motion]
+"""Takes two pictures of equal size, returns the motion from the first to the second."""
+
+
+def working(clip: vs.VideoNode, facts: ClipFacts) -> vs.VideoNode:
+    """Returns what motion is measured on: 8-bit luma of at most 360 lines, with the same props.
+
+    Args:
+        clip: Any format that ``clips.checked`` lets pass.
+        facts: Its colour facts.
+    """
+    # Green carries most of the luma, and needs no matrix.
+    plane = 1 if clip.format.color_family == vs.RGB else 0
+    grey = clip.std.ShufflePlanes(plane, vs.GRAY) if clip.format.num_planes > 1 else clip
+    height = min(clip.height, WORKING_HEIGHT)
+    return bare(grey).resize.Bilinear(
+        width=max(16, round(clip.width * height / clip.height)),
+        height=height,
+        format=vs.GRAY8,
+        range_in=int(facts.full_range),
+        range=int(facts.full_range),
+        dither_type="none",
+    )
+
+
+def measured(
+    small: vs.VideoNode,
+    estimate: Estimate,
+    *,
+    reference: int | None,
+    cut_threshold: float | None,
+    name: str,
+) -> vs.VideoNode:
+    """Measures the motion into every frame.
+
+    Args:
+        small: From ``working``; annotated by ``scenes`` if cuts are to be respected.
+        estimate: The measurement; called from the core's threads, several at a time.
+        reference: The frame that the motion is measured from; ``None``: the previous one.
+        cut_threshold: See ``scenes.is_cut``; ``None`` takes the clip for one scene.
+        name: The filter, for error messages.
+
+    Returns:
+        A clip of tiny frames with the motion, its confidence, and ``_SceneChangePrev``.
+    """
+    total = small.num_frames
+    before = _previous(small)
+    other = before if reference is None else small[reference] * total
+    carrier = vs.core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=total, keep=True)
+
+    def measure(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
+        carrying, earlier, origin, frame = f[0].copy(), *f[1:]
+        cut = cut_threshold is not None and scenes.is_cut(earlier.props, frame.props, cut_threshold)
+        if reference is None and (n == 0 or cut):
+            motion = Motion(np.eye(3), 0.0)
+        else:
+            try:
+                motion = estimate(np.asarray(origin[0]), np.asarray(frame[0]))
+            except Exception as error:
+                raise vs.Error(f"{name}: frame {n}: {error}") from error
+        carrying.props[MOTION] = motion.matrix.ravel().tolist()
+        carrying.props[CONFIDENCE] = float(motion.confidence)
+        carrying.props[_STARTS_SCENE] = int(n == 0 or cut)
+        return carrying
+
+    # A node of its own for every frame: the core runs one callback of a node at a time.
+    inputs = [carrier, before, other, small]
+    return carrier.std.FrameEval(
+        lambda n: carrier.std.ModifyFrame(inputs, measure), clip_src=inputs[1:]
+    )
+
+
+def supplied(motion: object, small: vs.VideoNode, *, cut_threshold: float | None) -> vs.VideoNode:
+    """Takes motion that somebody else measured.
+
+    Args:
+        motion: What the user gave.
+        small: The clip that it is for, as for ``measured``.
+        cut_threshold: As for ``measured``; ``_SceneChangePrev`` of the motion's frames goes first.
+
+    Returns:
+        As ``measured``.
+
+    Raises:
+        ValueError: It is not a clip that carries a motion for every frame of the other.
+    """
+    if not isinstance(motion, vs.VideoNode):
+        raise ValueError(
+            f"motion must be a clip whose frames have the prop {MOTION}, not "
+            f"{type(motion).__name__}"
+        )
+    total = small.num_frames
+    if motion.num_frames != total:
+        raise ValueError(
+            f"motion has {motion.num_frames} frames and clip {total}; it must have one for every "
+            "frame of the clip"
+        )
+    try:
+        with motion.get_frame(0) as frame:
+            props = dict(frame.props)
+    except vs.Error as error:
+        reason = (str(error).strip() or "no reason given").splitlines()[-1]
+        raise ValueError(f"the first frame of motion can't be had: {reason}") from error
+    motion_of(props)
+    carrier = vs.core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=total, keep=True)
+    told = carrier.std.CopyFrameProps(motion, props=[MOTION, CONFIDENCE, _STARTS_SCENE])
+
+    def mark(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
+        carrying, earlier, frame = f[0].copy(), *f[1:]
+        if cut_threshold is None:
+            cut = False
+        elif _STARTS_SCENE in carrying.props:
+            cut = starts_scene(carrying.props)
+        else:
+            cut = scenes.is_cut(earlier.props, frame.props, cut_threshold)
+        carrying.props[_STARTS_SCENE] = int(n == 0 or cut)
+        return carrying
+
+    return told.std.ModifyFrame([told, _previous(small), small], mark)
+
+
+def _previous(clip: vs.VideoNode) -> vs.VideoNode:
+    """Returns the clip with the previous frame in the place of each; the first repeats."""
+    return clip[0] + clip[:-1] if clip.num_frames > 1 else clip
+
+
+def motion_of(props: Mapping[str, Any]) -> Motion:
+    """Returns the motion that a frame carries.
+
+    Raises:
+        ValueError: It carries none, or one that is not a homography.
+    """
+    values = props.get(MOTION)
+    numbers = np.array(values if isinstance(values, Sequence) else [], np.float64)
+    if numbers.shape != (9,) or not np.isfinite(numbers).all() or not numbers[8]:
+        raise ValueError(
+            f"the prop {MOTION} must hold the nine finite numbers of a 3x3 matrix, the last of "
+            f"them not 0; here it is {values!r}"
+        )
+    matrix = (numbers / numbers[8]).reshape(3, 3)
+    if abs(np.linalg.det(matrix)) < _LEAST_AREA:
+        raise ValueError(f"the prop {MOTION} must not press the picture flat, as {values!r} does")
+    confidence = float(props.get(CONFIDENCE, 1.0))
+    return Motion(matrix, min(max(confidence, 0.0), 1.0))
+
+
+def starts_scene(props: Mapping[str, Any]) -> bool:
+    """Whether a frame with these props begins a scene."""
+    return bool(props.get(_STARTS_SCENE, 0))

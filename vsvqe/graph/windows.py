@@ -1,0 +1,80 @@
+"""Sliding windows over the props of a clip, for what a frame needs to know of its neighbours.
+
+The graph hands a callback the frames of a chunk and those around it; it computes the props of the
+chunk's frames, which are then handed out one by one. So every prop is read a few times only,
+however wide the window is, and what frame n gets depends on the clip alone.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import vapoursynth as vs
+
+from . import chunks
+
+type Props = Mapping[str, Any]
+
+type Compute[T] = Callable[[Sequence[T], int], Props]
+"""Takes what the frames of a window carry, in order, and the index of the frame in question;
+returns the props to set on it. At the ends of the clip, and of a scene, windows are shorter."""
+
+
+def over_windows[T](
+    clip: vs.VideoNode,
+    radius: int,
+    length: int,
+    read: Callable[[Props], T],
+    compute: Compute[T],
+    *,
+    starts_scene: Callable[[Props], bool],
+    name: str,
+) -> vs.VideoNode:
+    """Sets props that are computed from those of the frames around.
+
+    Args:
+        clip: Small frames with props.
+        radius: Frames that a window has on each side at most.
+        length: Frames that are computed together.
+        read: Reads the props of a frame, once for all the windows that it is in.
+        compute: The work; called from the core's threads.
+        starts_scene: Whether a frame with these props begins a scene.
+        name: The filter, for error messages.
+
+    Returns:
+        The same clip, with more props.
+    """
+    total = clip.num_frames
+    radius = min(radius, total - 1)
+    count = -(-total // length)
+    clip.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2 * (length + 2 * radius))
+    padded = chunks.extended(clip, radius, count * length - total + radius)
+    inputs = [chunks.every(padded[i:], length)[:count] for i in range(length + 2 * radius)]
+    carrier = vs.core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=count, keep=True)
+
+    def run(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
+        first = n * length - radius
+        frames = f[1:]
+        present = range(max(0, -first), min(len(frames), total - first))
+        try:
+            carried = {i: read(frames[i].props) for i in present}
+        except ValueError as error:
+            raise vs.Error(f"{name}: around frame {n * length}: {error}") from error
+        starts = [i for i in present if starts_scene(frames[i].props)]
+        carrying = f[0].copy()
+        for i in range(radius, min(radius + length, total - first)):
+            begin = max([start for start in starts if start <= i] + [present.start, i - radius])
+            end = min([start for start in starts if start > i] + [present.stop, i + radius + 1])
+            try:
+                computed = compute([carried[k] for k in range(begin, end)], i - begin)
+            except Exception as error:
+                raise vs.Error(f"{name}: frame {first + i}: {error}") from error
+            result = frames[i].copy()
+            for key, value in computed.items():
+                result.props[key] = value
+            carrying.props[f"{chunks.RESULT}{i - radius}"] = result
+        return carrying
+
+    computed = carrier.std.ModifyFrame([carrier, *inputs], run)
+    computed.std.SetVideoCache(mode=1, fixedsize=1, maxsize=4)
+    blank = vs.core.std.BlankClip(clip, length=count, keep=True)
+    return chunks.handed_out(computed, blank, length, total)

@@ -1,0 +1,359 @@
+"""What is seen where a corrected frame has no picture of its own."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .transform import Floats, Matrix, apply, corners
+from .warp import Edge, Grid, Region, Samples, Siting, for_plane, grid, sample
+
+FILL_RADIUS = 24
+"""How many frames away a neighbour may be that lends its picture."""
+
+# More layers than this add seams rather than picture.
+_MOST_NEIGHBOURS = 4
+# Of two neighbours that cover as much, the one nearer in time shows less that has moved.
+_PER_FRAME_AWAY = 0.97
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What the planes of a clip's frames are like."""
+
+    width: int
+    """Of the luma."""
+    height: int
+    """Of the luma."""
+    sitings: tuple[Siting, ...]
+    """Of each plane."""
+    blacks: tuple[float, ...]
+    """The sample of each plane that makes black."""
+    peak: float
+    """The highest code; infinity for float formats."""
+
+    def alike(self) -> dict[Siting, list[int]]:
+        """Returns the planes of each siting, which share their positions."""
+        groups: dict[Siting, list[int]] = {}
+        for plane, siting in enumerate(self.sitings):
+            groups.setdefault(siting, []).append(plane)
+        return groups
+
+
+class Layer(NamedTuple):
+    """A frame, and where it goes."""
+
+    planes: Sequence[Samples]
+    """All of its planes."""
+    correction: Matrix
+    """Maps a point of the output to the point of this frame that is to be seen there."""
+
+
+def warped(layer: Layer, layout: Layout, out: Sequence[Samples], edge: Edge) -> None:
+    """Corrects a frame; beyond its edge lies what ``edge`` says.
+
+    Args:
+        layer: The frame.
+        layout: Of its planes.
+        out: Takes the planes of the corrected frame.
+        edge: See ``warp.sample``.
+    """
+    for siting, planes in layout.alike().items():
+        matrix = for_plane(layer.correction, layout.width, layout.height, siting)
+        for region in _bands(out[planes[0]]):
+            positions = grid(matrix, region)
+            for plane in planes:
+                sample(
+                    layer.planes[plane],
+                    positions,
+                    out[plane][region.within],
+                    edge=edge,
+                    black=layout.blacks[plane],
+                    peak=layout.peak,
+                )
+
+
+def filled(own: Layer, neighbours: Sequence[Layer], layout: Layout, out: Sequence[Samples]) -> None:
+    """Corrects a frame, and shows other frames of the scene beyond its edge.
+
+    Each neighbour is brought to the frame's brightness and colour, and blended in over a few
+    pixels inside the edge; what none of them has is mirrored.
+
+    Args:
+        own: The frame.
+        neighbours: The frames to take the rest from, the best first.
+        layout: Of all their planes.
+        out: Takes the planes of the corrected frame.
+    """
+    warped(own, layout, out, "mirror")
+    feather = max(4.0, layout.height / 60)
+    for siting, planes in layout.alike().items():
+        pieces = [
+            _Piece([layer.planes[plane] for plane in planes], matrix, siting)
+            for layer in (own, *neighbours)
+            for matrix in [for_plane(layer.correction, layout.width, layout.height, siting)]
+        ]
+        shifts = [_brightness_shifts(pieces[0], piece) for piece in pieces[1:]]
+        for region in _rim(pieces[0], feather):
+            _fill(region, pieces, shifts, feather, [out[plane] for plane in planes], layout.peak)
+
+
+class _Piece(NamedTuple):
+    """Planes of a frame that lie alike, and how they are corrected."""
+
+    planes: Sequence[Samples]
+    matrix: Matrix
+    siting: Siting
+
+
+def _fill(
+    region: Region,
+    pieces: Sequence[_Piece],
+    shifts: Sequence[Sequence[float]],
+    feather: float,
+    out: Sequence[Samples],
+    peak: float,
+) -> None:
+    """Blends neighbours into a region of planes that hold the corrected frame, mirrored."""
+    own, *neighbours = pieces
+    pictures = [target[region.within].astype(np.float32) for target in out]
+    left_over = 1.0 - _weight(grid(own.matrix, region), own, feather)
+    totals = [(1.0 - left_over) * picture for picture in pictures]
+    for neighbour, shift in zip(neighbours, shifts, strict=True):
+        positions = grid(neighbour.matrix, region)
+        weight = left_over * _weight(positions, neighbour, feather)
+        if not weight.any():
+            continue
+        left_over -= weight
+        for plane, total, plane_shift in zip(neighbour.planes, totals, shift, strict=True):
+            lent = np.empty(total.shape, plane.dtype)
+            sample(plane, positions, lent, peak=peak)
+            total += weight * (lent + np.float32(plane_shift))
+    # Where somebody has the picture, however close to the edge, it is preferred to the mirror.
+    mirrored = left_over**_MIRROR_POWER
+    share = (1.0 - mirrored) / np.maximum(1.0 - left_over, 1e-6)
+    for target, total, picture in zip(out, totals, pictures, strict=True):
+        total *= share
+        total += mirrored * picture
+        if target.dtype.kind == "u":
+            np.rint(total, out=total)
+            np.clip(total, 0.0, min(peak, np.iinfo(target.dtype).max), out=total)
+        target[region.within] = total
+
+
+def lenders(correction: Matrix, chain: Mapping[int, Matrix], aspect: float) -> list[int]:
+    """Chooses the neighbours that ``filled`` should take the missing picture from.
+
+    Args:
+        correction: Of the frame.
+        chain: By distance in frames (negative before): the motion from the frame to the neighbour.
+        aspect: Width over height of the frame.
+
+    Returns:
+        The distances of at most four neighbours, the most useful first; none if nothing is missing.
+    """
+    points = _points(aspect)
+    points = points[~_inside(apply(correction, points), aspect)]
+    missing = np.ones(len(points), np.bool_)
+    covered = {
+        distance: _inside(apply(motion @ correction, points), aspect)
+        for distance, motion in chain.items()
+    }
+    chosen: list[int] = []
+    while missing.any() and len(chosen) < _MOST_NEIGHBOURS and covered:
+        worth = {
+            distance: np.count_nonzero(inside & missing) * _PER_FRAME_AWAY ** abs(distance)
+            for distance, inside in covered.items()
+        }
+        best = max(worth, key=lambda distance: worth[distance])
+        if not worth[best]:
+            break
+        chosen.append(best)
+        missing &= ~covered.pop(best)
+    return chosen
+
+
+def invented(correction: Matrix, layout: Layout, out: NDArray[np.bool_]) -> None:
+    """Marks which pixels of a corrected frame are not of the frame itself.
+
+    Args:
+        correction: Of the frame.
+        layout: Of its planes.
+        out: Takes the mask; the size of the luma.
+    """
+    matrix = for_plane(correction, layout.width, layout.height, Siting())
+    np.less(_depth(grid(matrix, _whole(out)), out, Siting()), -_ROUNDING, out=out)
+
+
+def zoom_needed(correction: Matrix, aspect: float, part: tuple[float, float] = (1.0, 1.0)) -> float:
+    """Returns how much a corrected frame must be enlarged for its edge to lie outside.
+
+    Args:
+        correction: Of the frame.
+        aspect: Width over height of the frame.
+        part: Width and height of the middle that has to be covered, as parts of the frame's.
+
+    Returns:
+        1 if nothing is missing; infinity if no enlargement helps.
+    """
+    # A point p of the output, seen at zoom z, is at C(p / z) of the input. Inside means
+    # |x| <= half the width and |y| <= 1/2, which is linear in 1/z.
+    half = np.array([aspect / 2, 0.5])
+    corner = corners(aspect) * part
+    slopes, centre = corner @ correction[:, :2].T, correction[:, 2]
+    most = 1.0
+    for sign in (1.0, -1.0):
+        room = half * centre[2] - sign * centre[:2]
+        if (room <= 0).any():
+            return np.inf
+        reach = sign * slopes[:, :2] - half * slopes[:, 2:]
+        with np.errstate(divide="ignore"):
+            limits = np.where(reach > 0, room / reach, np.inf)
+        most = min(most, float(limits.min()))
+    return 1 / most
+
+
+def zoomed(correction: Matrix, zoom: float) -> Matrix:
+    """Returns a correction that also enlarges about the centre of the output."""
+    return correction @ np.diag([1 / zoom, 1 / zoom, 1.0])
+
+
+def guaranteed(
+    aspect: float, dxmax: float, dymax: float, rotmax: float, zoommax: float
+) -> tuple[float, float]:
+    """Returns the largest rectangle that no correction within these limits takes off the frame.
+
+    Args:
+        aspect: Width over height of the frame.
+        dxmax: Largest shift to a side, in heights of the frame.
+        dymax: Largest shift up or down, in heights of the frame.
+        rotmax: Largest rotation, in radians.
+        zoommax: Largest change of scale, a factor.
+
+    Returns:
+        Width and height as parts of the frame's; not above 0 where nothing is left.
+    """
+    # A rectangle w x h, turned by r and enlarged by z, is z (w cos r + h sin r) wide.
+    sin = np.sin(min(rotmax, np.pi / 2))
+    room = np.array([aspect - 2 * dxmax, 1.0 - 2 * dymax]) / zoommax
+    width, height = np.linalg.solve(np.array([[1.0, sin], [sin, 1.0]]), room) if sin < 1 else (0, 0)
+    return float(width / aspect), float(height)
+
+
+# The mirrored picture fades in where all others together weigh a tenth and less.
+_MIRROR_POWER = 16
+# Positions that differ from the edge by no more are on it.
+_ROUNDING = 1e-3
+
+
+# Positions are computed for so many samples at a time: more would leave the processor's caches, and
+# the allocator would ask the system for memory again and again.
+_AT_A_TIME = 24576
+
+
+def _bands(plane: Samples) -> Iterator[Region]:
+    """Returns regions of whole rows that make up a plane."""
+    height, width = plane.shape
+    rows = max(1, _AT_A_TIME // width)
+    for top in range(0, height, rows):
+        yield Region(0, top, width, min(top + rows, height))
+
+
+def _whole(plane: Samples) -> Region:
+    return Region(0, 0, plane.shape[1], plane.shape[0])
+
+
+def _depth(positions: Grid, plane: Samples, siting: Siting) -> NDArray[np.float32]:
+    """Returns how deep inside the frame positions are, in pixels of the luma; negative outside.
+
+    The edge of the frame is that of its outermost pixels, half a pixel beyond their centres.
+    """
+    height, width = plane.shape
+    half = np.float32(0.5)
+    x = np.minimum(positions.x + half, np.float32(width) - half - positions.x)
+    y = np.minimum(positions.y + half, np.float32(height) - half - positions.y)
+    x *= np.float32(siting.step_x)
+    y *= np.float32(siting.step_y)
+    return np.asarray(np.minimum(x, y, out=x))
+
+
+def _weight(positions: Grid, piece: _Piece, feather: float) -> NDArray[np.float32]:
+    """Returns 0 outside the frame, 1 from ``feather`` inside on, and between the two between."""
+    weight = _depth(positions, piece.planes[0], piece.siting)
+    weight *= np.float32(1 / feather)
+    return np.clip(weight, 0.0, 1.0, out=weight)
+
+
+def _rim(piece: _Piece, feather: float) -> list[Region]:
+    """Returns the regions at those sides of a plane where something is missing.
+
+    In the rest of the plane all is at least ``feather`` inside the frame.
+    """
+    height, width = piece.planes[0].shape
+    # Along a line of the output, positions change monotonously: its ends are the extremes.
+    left, right = (grid(piece.matrix, Region(x, 0, x + 1, height)).y[:, 0] for x in (0, width - 1))
+    above, below = (grid(piece.matrix, Region(0, y, width, y + 1)).x[0] for y in (0, height - 1))
+    top, bottom = _run(left, right, height, feather / piece.siting.step_y)
+    first, last = _run(above, below, width, feather / piece.siting.step_x)
+    regions = [
+        Region(0, 0, width, top),
+        Region(0, bottom, width, height),
+        Region(0, top, first, bottom),
+        Region(last, top, width, bottom),
+    ]
+    return [part for part in regions if part.left < part.right and part.top < part.bottom]
+
+
+def _run(
+    one: NDArray[np.float32], other: NDArray[np.float32], size: int, feather: float
+) -> tuple[int, int]:
+    """Returns the largest range that is ``feather`` inside at both ends of its lines.
+
+    On a side where nothing is missing, it goes up to the edge.
+    """
+    low, high = np.minimum(one, other), np.maximum(one, other)
+    inside = np.flatnonzero((low >= feather) & (high <= size - 1 - feather))
+    if not inside.size:
+        return size, size
+    whole = (low >= -0.5) & (high <= size - 0.5)
+    return (0 if whole[0] else int(inside[0])), (size if whole[-1] else int(inside[-1]) + 1)
+
+
+def _brightness_shifts(own: _Piece, lent: _Piece) -> list[float]:
+    """Returns what to add to each plane of a neighbour: the median difference where both are."""
+    height, width = own.planes[0].shape
+    points = _spread_out(width, height)
+    inside = np.ones(len(points), np.bool_)
+    samples = []
+    for piece in (own, lent):
+        at = apply(piece.matrix, points)
+        inside &= ((at >= 0) & (at <= (width - 1, height - 1))).all(axis=1)
+        samples.append(np.clip(np.rint(at), 0, (width - 1, height - 1)).astype(np.intp))
+    if not inside.any():
+        return [0.0] * len(own.planes)
+    (ours, theirs) = ((near[inside, 1], near[inside, 0]) for near in samples)
+    return [
+        float(np.median(a[ours].astype(np.float32) - b[theirs].astype(np.float32)))
+        for a, b in zip(own.planes, lent.planes, strict=True)
+    ]
+
+
+@lru_cache(maxsize=8)
+def _spread_out(width: int, height: int) -> Floats:
+    """Returns points all over a plane, in its samples."""
+    x, y = np.linspace(0, width - 1, 33), np.linspace(0, height - 1, 19)
+    return np.stack([axis.ravel() for axis in np.meshgrid(x, y)], axis=-1)
+
+
+@lru_cache(maxsize=8)
+def _points(aspect: float) -> Floats:
+    """Returns points all over a frame, closer together where picture is likely to be missing."""
+    side = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 25)) / 2
+    return np.stack([axis.ravel() for axis in np.meshgrid(side * aspect, side)], axis=-1)
+
+
+def _inside(points: Floats, aspect: float) -> NDArray[np.bool_]:
+    return np.asarray((np.abs(points) <= (aspect / 2, 0.5)).all(axis=1))

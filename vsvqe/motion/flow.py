@@ -1,0 +1,187 @@
+"""Where points of one picture are in the next: three ways, checked forward and backward."""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+type Picture = NDArray[np.uint8]
+type Points = NDArray[np.float32]
+type FlowName = Literal["lk", "dis", "farneback"]
+
+FLOWS: tuple[FlowName, ...] = ("lk", "dis", "farneback")
+
+# One corner is taken of every cell of the half-size picture: points that are spread evenly keep a
+# textured object in front from outvoting the scene behind it. Small pictures have smaller cells.
+_CELL = 18
+_SMALLEST_CELL = 4
+_ROWS = 10
+# Pictures with a side of fewer pixels can't be followed.
+_SMALLEST = 32
+# Nearer to the edge, half of what a point is known by is outside the picture.
+_MARGIN = 3
+# Smallest eigenvalue of the structure tensor, in cv2.cornerMinEigenVal's own scale. Below, there
+# is nothing but noise to hold on to.
+_FLAT = 2e-5
+# From here on texture is as good as any.
+_TEXTURED = 1e-3
+
+# Forward and back again must end where it began, up to this many pixels.
+_RETURN = 0.7
+
+
+# A dense flow has an answer where nothing matches, too, and comes back from there. So what is
+# around a point must look the same: normalised cross-correlation of so many pixels to each side.
+_ALIKE = 0.5
+_AROUND = 4
+
+# OpenCV's vector code takes eight columns at a time, and one is left: 15 take twice as long.
+_WINDOW = (17, 17)
+
+
+class Matches(NamedTuple):
+    """Points of one picture and where they are in another, in pixels."""
+
+    before: Points
+    """N x 2."""
+    after: Points
+    """N x 2."""
+    weights: NDArray[np.float64]
+    """N, from 0 to 1: how well each is known."""
+    candidates: int
+    """Number of points that were looked for."""
+
+
+def match(previous: Picture, current: Picture, flow: FlowName) -> Matches:
+    """Returns where textured points of one picture are in the next.
+
+    Points are the best corner of each cell of a grid (Shi and Tomasi, "Good features to track",
+    CVPR 1994). Those that do not come back when they are followed backwards are left out.
+
+    Args:
+        previous: Luma, 8 bits.
+        current: Luma of the same size.
+        flow: ``"lk"`` follows each point with pyramidal Lucas-Kanade; ``"dis"`` and
+            ``"farneback"`` compute the flow of the whole picture and read it at the points.
+    """
+    points, texture = _textured_points(previous)
+    if len(points) == 0:
+        return Matches(points, points, texture, 0)
+    there, back = _FLOWS[flow](previous, current, points)
+    error = np.linalg.norm(back - points, axis=1)
+    height, width = previous.shape
+    inside = ((there >= 0) & (there <= (width - 1, height - 1))).all(axis=1)
+    kept = inside & (error < _RETURN)
+    weights = texture / (1 + np.square(error / (_RETURN / 2)))
+    return Matches(points[kept], there[kept], weights[kept], len(points))
+
+
+def _textured_points(picture: Picture) -> tuple[Points, NDArray[np.float64]]:
+    """Returns the best corner of each cell, and how textured it is, from 0 to 1."""
+    if min(picture.shape) < _SMALLEST:
+        return np.empty((0, 2), np.float32), np.empty(0)
+    # At half the size corners are as good, noise is less, and it takes a quarter of the time.
+    small = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    strength = cv2.cornerMinEigenVal(small, 3)
+    cell = min(_CELL, max(_SMALLEST_CELL, min(small.shape) // _ROWS))
+    rows, columns = ((side - 2 * _MARGIN) // cell for side in small.shape)
+    top, left = (
+        (side - n * cell) // 2 for side, n in zip(small.shape, (rows, columns), strict=True)
+    )
+    inner = strength[top : top + rows * cell, left : left + columns * cell]
+    split = inner.reshape(rows, cell, columns, cell).transpose(0, 2, 1, 3)
+    cells = split.reshape(rows * columns, cell * cell)
+    best = cells.argmax(axis=1)
+    row, column = np.divmod(np.arange(rows * columns), columns)
+    y = top + row * cell + best // cell
+    x = left + column * cell + best % cell
+    found = cells.max(axis=1)
+    textured = found > _FLAT
+    points = np.stack([x, y], axis=1)[textured].astype(np.float32) * 2 + np.float32(0.5)
+    return points, np.minimum(found[textured] / _TEXTURED, 1.0).astype(np.float64)
+
+
+def _lucas_kanade(previous: Picture, current: Picture, points: Points) -> tuple[Points, Points]:
+    """Bouguet's pyramidal Lucas-Kanade, there and back."""
+    there, found = _follow(previous, current, points)
+    back, found_back = _follow(current, previous, there)
+    back[~(found & found_back)] = np.inf
+    return there, back
+
+
+def _follow(
+    previous: Picture, current: Picture, points: Points
+) -> tuple[Points, NDArray[np.bool_]]:
+    """Follows points from one picture to the other; also returns which were not lost."""
+    there, found, _ = cv2.calcOpticalFlowPyrLK(
+        previous,
+        current,
+        points,
+        points.copy(),
+        winSize=_WINDOW,
+        maxLevel=4,
+        criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 15, 0.01),
+    )
+    return np.asarray(there, np.float32), np.asarray(found).ravel() != 0
+
+
+def _dis(previous: Picture, current: Picture, points: Points) -> tuple[Points, Points]:
+    """Kroeger et al., "Fast optical flow using dense inverse search", ECCV 2016."""
+    # Made anew each time: it keeps buffers, so threads can't share it.
+    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    blank = np.zeros((*previous.shape, 2), np.float32)
+    forward = method.calc(previous, current, blank.copy())
+    backward = method.calc(current, previous, blank)
+    return _read(previous, current, forward, backward, points)
+
+
+def _farneback(previous: Picture, current: Picture, points: Points) -> tuple[Points, Points]:
+    """Farneback, "Two-frame motion estimation based on polynomial expansion", SCIA 2003."""
+    forward, backward = (
+        cv2.calcOpticalFlowFarneback(first, second, np.zeros(()), 0.5, 3, 15, 3, 5, 1.2, 0)
+        for first, second in ((previous, current), (current, previous))
+    )
+    return _read(previous, current, forward, backward, points)
+
+
+def _read(
+    previous: Picture,
+    current: Picture,
+    forward: NDArray[Any],
+    backward: NDArray[Any],
+    points: Points,
+) -> tuple[Points, Points]:
+    """Follows points by a dense flow, there and back."""
+    there = points + _sample(forward, points[None])[0]
+    back = there + _sample(backward, there[None])[0]
+    back[_correlation(previous, current, points, there) < _ALIKE] = np.inf
+    return there, back
+
+
+def _correlation(
+    previous: Picture, current: Picture, points: Points, there: Points
+) -> NDArray[np.float32]:
+    """Returns how much the surroundings of points look alike: -1 to 1; brightness is left out."""
+    reach = np.arange(-_AROUND, _AROUND + 1, dtype=np.float32)
+    around = np.stack(np.meshgrid(reach, reach), axis=-1).reshape(1, -1, 2)
+    seen = []
+    for picture, places in ((previous, points), (current, there)):
+        patches = _sample(picture, places[:, None] + around).astype(np.float32)
+        patches -= patches.mean(axis=1, keepdims=True)
+        seen.append(patches / (np.linalg.norm(patches, axis=1, keepdims=True) + 1e-6))
+    return np.asarray((seen[0] * seen[1]).sum(axis=1))
+
+
+def _sample(plane: NDArray[Any], places: Points) -> NDArray[Any]:
+    """Reads a picture or a flow between its pixels, at H x W x 2 places."""
+    x, y = np.ascontiguousarray(places[..., 0]), np.ascontiguousarray(places[..., 1])
+    return np.asarray(cv2.remap(plane, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+
+
+_FLOWS: dict[str, Callable[[Picture, Picture, Points], tuple[Points, Points]]] = {
+    "lk": _lucas_kanade,
+    "dis": _dis,
+    "farneback": _farneback,
+}

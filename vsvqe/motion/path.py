@@ -1,0 +1,434 @@
+"""The path of the camera over a window, smoothed: Kalman, Gaussian or L1-optimal.
+
+A window is the motions between neighbouring frames. The *pose* of a frame maps its points to those
+of the frame in the middle: where the centre of the picture is, how it is turned and enlarged. Each
+of these is smoothed by itself; the smooth pose of the frame in the middle is what corrects it.
+
+Poses are relative to the middle of each window, and the smoothers don't depend on where the
+coordinates begin. So windows agree about the path, up to what is beyond their ends.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .estimate import Motion
+from .transform import Floats, Matrix, apply, compose, corners, normalised, similarities
+
+type MethodName = Literal["kalman", "gaussian", "l1"]
+
+METHODS: tuple[MethodName, ...] = ("kalman", "gaussian", "l1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathSettings:
+    """How the path is smoothed, and how far a correction may go.
+
+    Attributes:
+        method: ``"kalman"``: a constant-velocity Kalman filter and its Rauch-Tung-Striebel pass
+            backwards; ``"gaussian"``: a line fitted with Gaussian weights; ``"l1"``: the path of
+            Grundmann et al., made of rests, steady moves and steady accelerations.
+        smoothing: In frames: what shakes faster than about once in three times as many is
+            removed. 0 leaves the path as it is.
+        dxmax: Largest shift to a side, in units of the frame's height.
+        dymax: Largest shift up or down, in units of the frame's height.
+        rotmax: Largest rotation, in radians.
+        zoommax: Largest enlargement or reduction, as a factor of at least 1.
+
+    Raises:
+        ValueError: A value is out of its range.
+    """
+
+    method: MethodName = "kalman"
+    smoothing: int = 30
+    dxmax: float = 0.25
+    dymax: float = 0.25
+    rotmax: float = 0.2
+    zoommax: float = 1.2
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        if self.method not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(METHODS)}, not {self.method!r}")
+        if self.smoothing < 0:
+            raise ValueError(f"smoothing must be 0 or more frames, not {self.smoothing}")
+        for name in ("dxmax", "dymax", "rotmax"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        if not 1 <= self.zoommax < math.inf:
+            raise ValueError(f"zoommax must be 1 or more, not {self.zoommax}")
+
+
+# Frames on each side, as a multiple of `smoothing`. What a longer window would have seen changes a
+# correction, from one frame to the next, by less than 0.1 pixels at 360 lines on handheld clips:
+# see docs/stabilize-truth.md.
+_REACH: dict[MethodName, float] = {"kalman": 2.5, "gaussian": 1.5, "l1": 1.5}
+
+# The Gaussian's deviation, and the Kalman filter's time constant: both halve the same frequency.
+_SIGMA = 0.5
+_TAU = _SIGMA / math.sqrt(2 * math.log(2))
+# The quick part of a correction is what this share of the smoothing removes too; the slow part may
+# take this share of the limits, so that some is left for the quick one.
+_QUICK = 1 / 8
+_SLOW_SHARE = 0.6
+
+# What the L1-optimal path costs: its distance from the measured path, its speed, acceleration and
+# jerk. Without the first many paths are equally good, and neighbouring windows choose different
+# ones; where speed costs more than the first, pans come to rest at the ends of a window.
+_L1_WEIGHTS = (1.0, 0.9, 10.0, 300.0)
+
+# Shear and perspective that a correction may have at most. Those of handheld clips stay below 0.02;
+# more would only come from a wrong measurement.
+_RESIDUE_LIMIT = 0.05
+
+# Neighbours that stand in for a motion that is not known: deviation in frames.
+_STAND_IN = 3.0
+
+# A correction by less than so much at the corners is none: 0.04 pixels at 360 lines.
+_LEAST = 1e-4
+# Ratio of the sides for which this is computed: nothing is much wider.
+_WIDE = 16 / 9
+
+
+def radius(settings: PathSettings) -> int:
+    """Returns how many frames on each side a correction needs."""
+    return math.ceil(_REACH[settings.method] * settings.smoothing)
+
+
+def correction(motions: Sequence[Motion], centre: int, settings: PathSettings) -> Matrix:
+    """Returns what steadies one frame.
+
+    Where the limits forbid the whole correction, its slow part gives way and its quick part,
+    which removes the shaking, stays.
+
+    Args:
+        motions: Of a window of K frames, K - 1 motions, in order. ``radius`` frames on each side
+            are best; fewer, at the ends of a scene, will do. Those of low confidence are replaced
+            by those around them, to that extent, and so are matrices that are no motion.
+        centre: Number of the frame in the window, from 0.
+        settings: How the path is smoothed.
+
+    Returns:
+        The homography, in centred units, that maps a point of the steadied frame to the point of
+        the given frame to be seen there; exactly the identity where there is nothing to correct.
+
+    Raises:
+        ValueError: The window has no such frame.
+
+    Example:
+        A camera at rest, but one frame is 0.01 heights too far to the right:
+
+        >>> from vsvqe.motion.estimate import Motion
+        >>> from vsvqe.motion.path import PathSettings, correction
+        >>> from vsvqe.motion.transform import compose
+        >>> moves = [0.0, 0.0, 0.0, 0.01, -0.01, 0.0, 0.0, 0.0]
+        >>> motions = [Motion(compose(dx=move), 1.0) for move in moves]
+        >>> round(float(correction(motions, 4, PathSettings(smoothing=6))[0, 2]), 3)
+        0.007
+    """
+    if not 0 <= centre <= len(motions):
+        raise ValueError(f"a window of {len(motions) + 1} frames has no frame {centre}")
+    if not motions or settings.smoothing == 0:
+        return np.eye(3)
+    known = _known(motions)
+    similar = similarities(known)
+    smooth = _SMOOTHERS[settings.method](similar, centre, settings)
+    residue = _residue(known, similar, centre, settings.smoothing)
+    matrix = compose(*np.clip(smooth, -_limits(settings), _limits(settings)).tolist()) @ residue
+    if not np.isfinite(matrix).all():
+        return np.eye(3)
+    points = corners(_WIDE)
+    if np.linalg.norm(apply(matrix, points) - points, axis=1).max() < _LEAST:
+        return np.eye(3)
+    return matrix
+
+
+def locked(motions: Sequence[Motion], centre: int, reference: int) -> Matrix:
+    """Returns what makes one frame show what another one shows: a camera on a tripod.
+
+    Args:
+        motions: Of a window of K frames, K - 1 motions, in order. Those of low confidence are
+            replaced by those around them, to that extent.
+        centre: Number of the frame that is to be corrected, from 0.
+        reference: Number of the frame that it shall look like.
+
+    Returns:
+        The homography, in centred units, that maps a point of the steadied frame to the point of
+        the given frame to be seen there.
+
+    Raises:
+        ValueError: The window has no such frame.
+    """
+    for frame in (centre, reference):
+        if not 0 <= frame <= len(motions):
+            raise ValueError(f"a window of {len(motions) + 1} frames has no frame {frame}")
+    first, last = min(centre, reference), max(centre, reference)
+    matrix = np.eye(3)
+    for known in _known(motions)[first:last] if motions else ():
+        matrix = normalised(known @ matrix)
+    return matrix if centre >= reference else normalised(np.linalg.inv(matrix))
+
+
+def _known(motions: Sequence[Motion]) -> Floats:
+    """Returns the motions; those that are not trusted are mixed with those around them."""
+    matrices = np.stack([motion.matrix for motion in motions])
+    with np.errstate(all="ignore"):
+        matrices = matrices / matrices[:, 2:, 2:]
+    confidence = np.array([motion.confidence for motion in motions])
+    possible = _possible(matrices) & np.isfinite(confidence)
+    matrices = np.where(possible[:, None, None], matrices, np.eye(3))
+    confidence = np.where(possible, np.clip(confidence, 0.0, 1.0), 0.0)
+    if (confidence == 1.0).all():
+        return matrices
+    times = np.arange(len(motions))
+    near = np.exp(-0.5 * np.square((times[:, None] - times) / _STAND_IN)) * confidence
+    # Where nothing around is known either, the camera is taken to be at rest.
+    rest = 1e-3
+    weights = near / (near.sum(axis=1, keepdims=True) + rest)
+    around = np.eye(3) + np.tensordot(weights, matrices - np.eye(3), axes=1)
+    mixed = confidence[:, None, None]
+    return np.asarray(mixed * matrices + (1 - mixed) * around)
+
+
+def _possible(matrices: Floats) -> NDArray[np.bool_]:
+    """Returns which of the matrices are motions at all: those supplied by others may not be."""
+    finite = np.isfinite(matrices).all(axis=(1, 2))
+    with np.errstate(all="ignore"):
+        slopes = matrices[:, :2, :2] - matrices[:, :2, 2:] * matrices[:, 2:, :2]
+        area = slopes[:, 0, 0] * slopes[:, 1, 1] - slopes[:, 0, 1] * slopes[:, 1, 0]
+        return np.asarray(finite & (area > 1 / 16) & (area < 16))
+
+
+def _poses(similar: Floats, centre: int) -> Floats:
+    """Returns the similarity part of every frame's pose, K x 4: x, y, rotation, log of the scale.
+
+    Args:
+        similar: The motions' own, K - 1 x 4.
+        centre: The frame whose pose is the identity.
+    """
+    shift = similar[:, 0] + 1j * similar[:, 1]
+    logs = np.concatenate([[0], -np.cumsum(similar[:, 3] + 1j * similar[:, 2])])
+    logs -= logs[centre]
+    turned = np.exp(logs)
+    places = np.concatenate([[0], -np.cumsum(turned[1:] * shift)])
+    places -= places[centre]
+    return np.stack([places.real, places.imag, logs.imag, logs.real], axis=1)
+
+
+def _residue(matrices: Floats, similar: Floats, centre: int, smoothing: float) -> Matrix:
+    """Returns what similarities don't say of the correction: shear and perspective.
+
+    They are small from frame to frame, and only their quick changes matter, so it is enough to add
+    them up, to first order.
+    """
+    inverse = np.linalg.inv(_composed(similar))
+    left = inverse @ matrices
+    left /= left[:, 2:, 2:]
+    each = np.stack(
+        [
+            (left[:, 0, 0] - left[:, 1, 1]) / 2,
+            (left[:, 0, 1] + left[:, 1, 0]) / 2,
+            left[:, 2, 0],
+            left[:, 2, 1],
+        ],
+        axis=1,
+    )
+    path = np.vstack([np.zeros(4), -np.cumsum(each, axis=0)])
+    weights = _kalman(len(path), centre, smoothing)
+    smooth = _bounded(weights @ (path - path[centre]), np.full(4, _RESIDUE_LIMIT))
+    stretch, shear, tilt, swing = smooth.tolist()
+    return np.array([[1 + stretch, shear, 0.0], [shear, 1 - stretch, 0.0], [tilt, swing, 1.0]])
+
+
+def _composed(similar: Floats) -> Floats:
+    """Returns ``compose`` of each of N rows."""
+    dx, dy, rotation, log_scale = similar.T
+    cos, sin = np.exp(log_scale) * np.cos(rotation), np.exp(log_scale) * np.sin(rotation)
+    zero, one = np.zeros_like(dx), np.ones_like(dx)
+    rows = [[cos, -sin, dx], [sin, cos, dy], [zero, zero, one]]
+    return np.moveaxis(np.array(rows), -1, 0)
+
+
+def _linear(similar: Floats, centre: int, settings: PathSettings) -> Floats:
+    """Smooths with a filter whose weights depend on the length of the window only."""
+    path = _poses(similar, centre)
+    weights = _WEIGHTS[settings.method]
+    whole = weights(len(path), centre, settings.smoothing) @ path
+    quick = weights(len(path), centre, settings.smoothing * _QUICK) @ path
+    return np.asarray(quick + _bounded(whole - quick, _SLOW_SHARE * _limits(settings)))
+
+
+class _Gains(NamedTuple):
+    """What the Kalman filter does at frames 0, 1, 2, ..., whatever was measured there."""
+
+    forward: list[list[float]]
+    """How much position and speed follow the measurement."""
+    backward: list[list[list[float]]]
+    """How much they follow the next frame's on the way back, 2 x 2."""
+
+
+@lru_cache(maxsize=16)
+def _gains(length: int, smoothing: float) -> _Gains:
+    """Runs the covariances of a constant velocity, changed by white noise in the acceleration."""
+    tau = _TAU * smoothing
+    accelerated = np.array([[1 / 3, 1 / 2], [1 / 2, 1.0]]) / tau**4
+    step = np.array([[1.0, 1.0], [0.0, 1.0]])
+    # Nothing is known of position and speed at first.
+    spread = np.eye(2) * 1e9
+    forward, backward = [], []
+    for _ in range(length):
+        gain = spread[:, 0] / (spread[0, 0] + 1.0)
+        spread = spread - np.outer(gain, spread[0])
+        predicted = step @ spread @ step.T + accelerated
+        forward.append(gain.tolist())
+        backward.append((spread @ step.T @ np.linalg.inv(predicted)).tolist())
+        spread = predicted
+    return _Gains(forward, backward)
+
+
+@lru_cache(maxsize=1024)
+def _kalman(count: int, centre: int, smoothing: float) -> Floats:
+    """Returns the weight of each frame in the smoothed value of one.
+
+    That of one frame for another is the same the other way round, so the weights are what becomes
+    of a unit impulse: Kalman's filter forwards and, after Rauch, Tung and Striebel, "Maximum
+    likelihood estimates of linear dynamic systems", AIAA Journal 3(8), 1965, backwards.
+    """
+    # Windows of all lengths share the gains of a long one.
+    gains = _gains(-(-count // 64) * 64, smoothing)
+    states = [(0.0, 0.0)] * centre
+    place, speed = 0.0, 0.0
+    for frame in range(centre, count):
+        follow, accelerate = gains.forward[frame]
+        missed = (1.0 if frame == centre else 0.0) - place
+        place, speed = place + follow * missed, speed + accelerate * missed
+        states.append((place, speed))
+        place += speed
+    place, speed = states[-1]
+    weights = [place]
+    for frame in range(count - 2, -1, -1):
+        (a, b), (c, d) = gains.backward[frame]
+        before, velocity = states[frame]
+        ahead, faster = place - before - velocity, speed - velocity
+        place, speed = before + a * ahead + b * faster, velocity + c * ahead + d * faster
+        weights.append(place)
+    return _read_only(np.array(weights[::-1]))
+
+
+@lru_cache(maxsize=1024)
+def _gaussian(count: int, centre: int, smoothing: float) -> Floats:
+    """Returns the weight of each frame in the value that a weighted line has at one.
+
+    In the middle of a window this is the Gaussian average. At its ends it is not, and does not lag
+    behind a pan there either.
+    """
+    times = np.arange(count) - centre
+    weights = np.exp(-0.5 * np.square(times / (_SIGMA * smoothing)))
+    mean = weights @ times / weights.sum()
+    variance = weights @ np.square(times - mean)
+    slope = -mean * (times - mean) / variance if variance > 0 else np.zeros(count)
+    return _read_only(weights * (1 / weights.sum() + slope))
+
+
+def _read_only(weights: Floats) -> Floats:
+    weights.flags.writeable = False
+    return weights
+
+
+def _bounded(values: Floats, limits: Floats) -> Floats:
+    """Limits values; up to half of the limit they stay, and from there on they approach it."""
+    half = np.maximum(limits / 2, 1e-12)
+    beyond = np.maximum(np.abs(values) - half, 0)
+    return np.asarray(
+        np.sign(values) * np.minimum(np.abs(values), half + half * np.tanh(beyond / half))
+    )
+
+
+def _limits(settings: PathSettings) -> Floats:
+    return np.array([settings.dxmax, settings.dymax, settings.rotmax, math.log(settings.zoommax)])
+
+
+def _l1(similar: Floats, centre: int, settings: PathSettings) -> Floats:
+    """Mixes the best paths of all windows around those in the middle of which the frame is.
+
+    The best path bends at few frames. Which ones they are changes from one window to the next: so
+    one of them alone would make the picture jump.
+    """
+    most = settings.smoothing / 2
+    first, last = (max(0, math.ceil(centre - most)), min(len(similar), math.floor(centre + most)))
+    total, weights = np.zeros(4), 0.0
+    for middle in range(first, last + 1):
+        begin = max(0, middle - settings.smoothing)
+        end = min(len(similar), middle + settings.smoothing)
+        limits = tuple(_limits(settings).tolist())
+        weight = math.cos(math.pi / 2 * (middle - centre) / (most + 1)) ** 2
+        total += weight * _l1_window(similar[begin:end].tobytes(), limits)[centre - begin]
+        weights += weight
+    return total / weights
+
+
+@lru_cache(maxsize=1024)
+def _l1_window(similar: bytes, limits: tuple[float, ...]) -> Floats:
+    """Returns the correction of every frame of a window, K x 4: neighbours ask for the same ones.
+
+    Args:
+        similar: The similarities from frame to frame, K - 1 x 4 numbers.
+        limits: Of the four parameters.
+    """
+    path = _poses(np.frombuffer(similar).reshape(-1, 4), 0)
+    columns = zip(path.T, limits, strict=True)
+    smooth = np.stack([_l1_path(column, limit) for column, limit in columns], axis=1)
+    # As each frame sees it.
+    turned = np.exp(-(path[:, 3] + 1j * path[:, 2]))
+    shift = (smooth[:, 0] - path[:, 0] + 1j * (smooth[:, 1] - path[:, 1])) * turned
+    others = smooth[:, 2:] - path[:, 2:]
+    return _read_only(np.column_stack([shift.real, shift.imag, others]))
+
+
+def _l1_path(measured: Floats, limit: float) -> Floats:
+    """Solves the linear program for one coordinate."""
+    # Half a second to import, for this method only.
+    import scipy.optimize
+
+    count = len(measured)
+    equations, cost = _l1_program(count)
+    slack = len(cost) - count
+    least = np.concatenate([measured - limit, np.zeros(slack)])
+    most = np.concatenate([measured + limit, np.full(slack, np.inf)])
+    found = scipy.optimize.linprog(
+        cost,
+        A_eq=equations,
+        b_eq=np.concatenate([measured, np.zeros(equations.shape[0] - count)]),
+        bounds=np.column_stack([least, most]),
+        method="highs-ds",
+    )
+    # Not even numbers of any size that others supply may stop the filter: then nothing is smoothed.
+    return measured if found.x is None else np.asarray(found.x[:count])
+
+
+@lru_cache(maxsize=64)
+def _l1_program(count: int) -> tuple[Any, Floats]:
+    """Returns the left sides and the cost of the program for a window of so many frames.
+
+    Its unknowns are the path, and the positive and the negative part of each difference: from the
+    measured path, and of first to third order.
+    """
+    import scipy.sparse
+
+    differences = [scipy.sparse.eye_array(count, format="csr")]
+    for _ in range(3):
+        differences.append(differences[-1][1:] - differences[-1][:-1])
+    rows = scipy.sparse.vstack(differences)
+    each = scipy.sparse.eye_array(rows.shape[0])
+    costs = [np.full(d.shape[0], w) for d, w in zip(differences, _L1_WEIGHTS, strict=True)]
+    cost = np.concatenate([np.zeros(count), *costs, *costs])
+    return scipy.sparse.hstack([rows, -each, each], format="csc"), cost
+
+
+_WEIGHTS = {"kalman": _kalman, "gaussian": _gaussian}
+_SMOOTHERS = {"kalman": _linear, "gaussian": _linear, "l1": _l1}

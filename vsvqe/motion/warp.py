@@ -1,0 +1,151 @@
+"""Samples the planes of a frame where a homography says: one resampling, at the plane's own depth.
+
+The kernel is the bicubic one of Keys with a = -0.75. It is evaluated at the exact position of each
+sample: from version 5 on, OpenCV no longer rounds positions to 1/32 of a pixel.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .transform import Matrix, corners, to_pixels
+from .transform import apply as mapped
+
+type Samples = NDArray[Any]
+"""A plane: uint8, uint16, float16 or float32."""
+
+type Edge = Literal["mirror", "replicate", "wrap", "black"]
+"""What lies beyond the edge of a frame."""
+
+_EDGES = {
+    "mirror": cv2.BORDER_REFLECT,
+    "replicate": cv2.BORDER_REPLICATE,
+    "wrap": cv2.BORDER_WRAP,
+    "black": cv2.BORDER_CONSTANT,
+}
+
+# A picture that is shifted by less than this, in pixels, can't be told from itself.
+_IMPERCEPTIBLE = 1 / 64
+
+
+class Siting(NamedTuple):
+    """Where the samples of a plane lie: sample i at luma position ``step * i + offset``.
+
+    Luma positions count from the centre of the leftmost or topmost pixel.
+    """
+
+    step_x: int = 1
+    step_y: int = 1
+    offset_x: float = 0.0
+    offset_y: float = 0.0
+
+
+class Grid(NamedTuple):
+    """Positions to sample a plane at, in its own samples: two H x W arrays of float32."""
+
+    x: NDArray[np.float32]
+    y: NDArray[np.float32]
+
+
+class Region(NamedTuple):
+    """A rectangle of a plane; ``right`` and ``bottom`` are the first column and row beyond."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def within(self) -> tuple[slice, slice]:
+        """What cuts the region out of a plane."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+
+def moves(correction: Matrix, width: int, height: int) -> bool:
+    """Whether a correction shifts any pixel of a frame of this size perceptibly."""
+    points = corners(width / height)
+    return bool(np.abs(mapped(correction, points) - points).max() * height > _IMPERCEPTIBLE)
+
+
+def for_plane(correction: Matrix, width: int, height: int, siting: Siting) -> Matrix:
+    """Returns a correction for the samples of a plane.
+
+    Args:
+        correction: In centred units; maps a point of the output to the point of the input that
+            is to be seen there.
+        width: Of the frame's luma.
+        height: Of the frame's luma.
+        siting: Of the plane.
+    """
+    step_x, step_y, offset_x, offset_y = siting
+    to_luma = np.array([[step_x, 0.0, offset_x], [0.0, step_y, offset_y], [0.0, 0.0, 1.0]])
+    matrix = np.linalg.inv(to_luma) @ to_pixels(correction, width, height) @ to_luma
+    return np.asarray(matrix / matrix[2, 2], np.float64)
+
+
+def grid(matrix: Matrix, region: Region) -> Grid:
+    """Returns where a homography of a plane's samples maps those of a region."""
+    x = np.arange(region.left, region.right, dtype=np.float64)
+    y = np.arange(region.top, region.bottom, dtype=np.float64)[:, None]
+    columns = matrix[:, :1] * x
+    rows = matrix[:, 1:2] * y.T + matrix[:, 2:]
+    positions = [
+        columns[i].astype(np.float32) + rows[i].astype(np.float32)[:, None] for i in range(2)
+    ]
+    if matrix[2, 0] or matrix[2, 1]:
+        scale = 1 / (columns[2].astype(np.float32) + rows[2].astype(np.float32)[:, None])
+        positions = [position * scale for position in positions]
+    return Grid(*positions)
+
+
+def sample(
+    plane: Samples,
+    positions: Grid,
+    out: Samples,
+    *,
+    edge: Edge = "mirror",
+    black: float = 0.0,
+    peak: float = np.inf,
+) -> None:
+    """Resamples a plane.
+
+    Args:
+        plane: The input.
+        positions: Where to sample it.
+        out: Takes the result; the same type as ``plane``, the size of ``positions``.
+        edge: What lies beyond the plane.
+        black: The sample that is black, for ``edge="black"``.
+        peak: The highest code of the format; the kernel overshoots.
+
+    Source:
+        R. Keys, "Cubic convolution interpolation for digital image processing", IEEE Transactions
+        on Acoustics, Speech, and Signal Processing 29(6), 1981.
+
+    Example:
+        >>> import numpy as np
+        >>> from vsvqe.motion.warp import Region, grid, sample
+        >>> plane = np.tile(np.arange(8, dtype=np.float32), (8, 1))
+        >>> shift = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+        >>> out = np.empty((1, 2), np.float32)
+        >>> sample(plane, grid(shift, Region(3, 3, 5, 4)), out)
+        >>> out.tolist()
+        [[3.5, 4.5]]
+    """
+    if plane.dtype == np.float16:
+        single = np.empty(out.shape, np.float32)
+        sample(plane.astype(np.float32), positions, single, edge=edge, black=black)
+        out[...] = single
+        return
+    cv2.remap(
+        plane,
+        positions.x,
+        positions.y,
+        cv2.INTER_CUBIC,
+        dst=out,
+        borderMode=_EDGES[edge],
+        borderValue=(black,) * 4,
+    )
+    if out.dtype == np.uint16 and peak < np.iinfo(np.uint16).max:
+        np.minimum(out, np.uint16(peak), out=out)
