@@ -1,6 +1,7 @@
 """What is seen beyond the edge of a corrected frame."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -33,12 +34,15 @@ YUV420 = Layout(
     peak=255,
 )
 
+# Some libraries switch the smallest numbers off for the whole process.
+floats = partial(st.floats, allow_subnormal=False)
+
 corrections = st.builds(
     compose,
-    st.floats(-0.2, 0.2),
-    st.floats(-0.2, 0.2),
-    st.floats(-0.3, 0.3),
-    st.floats(-0.2, 0.2),
+    floats(-0.2, 0.2),
+    floats(-0.2, 0.2),
+    floats(-0.3, 0.3),
+    floats(-0.2, 0.2),
 )
 
 
@@ -167,9 +171,7 @@ def test_no_zoom_helps_a_frame_that_is_gone():
 
 
 @settings(max_examples=60)
-@given(
-    st.floats(0, 0.2), st.floats(0, 0.2), st.floats(0, 0.3), st.floats(1, 1.2), st.integers(0, 99)
-)
+@given(floats(0, 0.2), floats(0, 0.2), floats(0, 0.3), floats(1, 1.2), st.integers(0, 99))
 def test_the_crop_holds_for_all_corrections_within_the_limits(dx, dy, rotation, zoom, seed):
     width, height = guaranteed(ASPECT, dx, dy, rotation, zoom)
     if min(width, height) <= 0:

@@ -28,10 +28,10 @@ def noisy(picture: np.ndarray, deviation: float, seed: int) -> np.ndarray:
 
 @settings(max_examples=15)
 @given(
-    st.floats(-0.12, 0.12),
-    st.floats(-0.12, 0.12),
-    st.floats(-0.05, 0.05),
-    st.floats(0.96, 1.04),
+    st.floats(-0.12, 0.12, allow_subnormal=False),
+    st.floats(-0.12, 0.12, allow_subnormal=False),
+    st.floats(-0.05, 0.05, allow_subnormal=False),
+    st.floats(0.96, 1.04, allow_subnormal=False),
 )
 def test_similarities_are_found(dx, dy, rotation, scale):
     truth = similar(dx, dy, rotation, scale)
@@ -150,7 +150,12 @@ def test_small_pictures_are_followed(height):
 
 
 @settings(max_examples=10)
-@given(st.floats(-0.9, 0.9), st.floats(-0.6, 0.6), st.floats(-0.6, 0.6), st.floats(0.6, 1.7))
+@given(
+    st.floats(-0.9, 0.9, allow_subnormal=False),
+    st.floats(-0.6, 0.6, allow_subnormal=False),
+    st.floats(-0.6, 0.6, allow_subnormal=False),
+    st.floats(0.6, 1.7, allow_subnormal=False),
+)
 def test_huge_jumps_are_found_or_doubted(dx, dy, rotation, scale):
     truth = similar(dx, dy, rotation, scale)
     found = estimate(view(), view(truth), DEFAULT)

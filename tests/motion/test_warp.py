@@ -1,6 +1,7 @@
 """The warp against the kernel's formula in float64, NumPy's padding and OpenCV's own warp."""
 
 import math
+from functools import partial
 
 import cv2
 import numpy as np
@@ -14,12 +15,15 @@ from vsvqe.motion.warp import Grid, Region, Siting, for_plane, grid, moves, samp
 WIDTH, HEIGHT = 90, 60
 NUMPY_EDGES = {"mirror": "symmetric", "replicate": "edge", "wrap": "wrap", "black": "constant"}
 
+# Some libraries switch the smallest numbers off for the whole process.
+floats = partial(st.floats, allow_subnormal=False)
+
 matrices = st.builds(
     compose,
-    st.floats(-0.1, 0.1),
-    st.floats(-0.1, 0.1),
-    st.floats(-0.2, 0.2),
-    st.floats(-0.1, 0.1),
+    floats(-0.1, 0.1),
+    floats(-0.1, 0.1),
+    floats(-0.2, 0.2),
+    floats(-0.1, 0.1),
 )
 
 
@@ -71,7 +75,7 @@ def test_float_planes_are_exact_far_below_a_code_of_8_bits(motion):
 
 
 @settings(max_examples=20)
-@given(matrices, st.floats(-0.05, 0.05), st.floats(-0.05, 0.05))
+@given(matrices, floats(-0.05, 0.05), floats(-0.05, 0.05))
 def test_perspective(motion, tilt, swing):
     motion = motion + np.array([[0, 0, 0], [0, 0, 0], [tilt, swing, 0]])
     matrix = to_pixels(motion, WIDTH, HEIGHT)
