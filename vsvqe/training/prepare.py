@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,8 @@ def prepare(data: Path, cache: Path, seed: int, passes: int, processes: int) -> 
     cache.mkdir(parents=True, exist_ok=True)
     jobs = [job for job in plan(data, cache, seed, passes) if not _finished(job)]
     log.info("%d shards to make", len(jobs))
+    # Read by the workers when they start: threads of their own would only be in each other's way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         for number, name in enumerate(pool.imap_unordered(run, jobs), 1):
             log.info("%d/%d: %s", number, len(jobs), name)
