@@ -97,36 +97,46 @@ def models(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="module")
-def windowed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+@contextlib.contextmanager
+def stand_ins(factory: pytest.TempPathFactory, *, aligned: bool) -> Iterator[Path]:
     """Puts models under the names of the shipped ones in which every frame of a window counts.
 
     What is to be shown of windows, chunks and tiles shows in these, however little a trained
     model may care.
     """
-    folder = copy_models(tmp_path_factory.mktemp("windowed") / "models")
-    support.models.windowed(folder, "deblock", 1)
-    support.models.windowed(folder, "superres", 2)
+    folder = copy_models(factory.mktemp("stand-ins") / "models")
+    support.models.windowed(folder, "deblock", 1, aligned=aligned)
+    support.models.windowed(folder, "superres", 2, aligned=aligned)
     with models_from(folder):
         yield folder
 
 
 @pytest.fixture(scope="module")
+def windowed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Stand-ins that see a run of frames."""
+    with stand_ins(tmp_path_factory, aligned=False) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
 def aligned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The same, with models that want their neighbours aligned."""
-    folder = copy_models(tmp_path_factory.mktemp("aligned") / "models")
-    support.models.windowed(folder, "deblock", 1, aligned=True)
-    support.models.windowed(folder, "superres", 2, aligned=True)
-    with models_from(folder):
+    """Stand-ins that want their neighbours aligned."""
+    with stand_ins(tmp_path_factory, aligned=True) as folder:
         yield folder
 
 
 @pytest.fixture(scope="module", params=["shipped", "windowed", "aligned"])
-def either(request: pytest.FixtureRequest) -> str:
-    """The shipped models, then those of ``windowed`` and ``aligned``."""
-    if request.param != "shipped":
-        request.getfixturevalue(request.param)
-    return str(request.param)
+def either(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The shipped models, then both kinds of stand-ins."""
+    # Not by way of the fixtures above: they would live on, one over the other, to the end of the
+    # module.
+    if request.param == "shipped":
+        yield request.param
+        return
+    with stand_ins(tmp_path_factory, aligned=request.param == "aligned"):
+        yield request.param
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_a_copy_elsewhere_works(models):
 
 
 def test_wrong_hash(models):
-    file = models / "deblock-fast-v1.onnx"
+    file = models / "deblock-balanced-v1.onnx"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
@@ -75,25 +75,25 @@ def test_wrong_hash(models):
 
 
 def test_truncated(models):
-    file = models / "deblock-fast-v1.onnx"
+    file = models / "deblock-balanced-v1.onnx"
     file.write_bytes(file.read_bytes()[:1000])
     assert "install vsvqe again" in refused("damaged or was changed")
 
 
 def test_missing(models):
-    (models / "deblock-fast-v1.onnx").unlink()
+    (models / "deblock-balanced-v1.onnx").unlink()
     assert "install vsvqe again" in refused("can't be read")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '"text"', "{}", '{"name": "deblock-fast-v1"}', ""])
+@pytest.mark.parametrize("content", ["{", "[]", '"text"', "{}", '{"name": "deblock-balanced-v1"}', ""])
 def test_broken_card(models, content):
-    (models / "deblock-fast-v1.json").write_text(content)
+    (models / "deblock-balanced-v1.json").write_text(content)
     cards._cards.cache_clear()
-    assert "deblock-fast-v1.json" in refused("card")
+    assert "deblock-balanced-v1.json" in refused("card")
 
 
 def test_card_with_an_unknown_field(models):
-    path = models / "deblock-fast-v1.json"
+    path = models / "deblock-balanced-v1.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"colour": "red"}))
     cards._cards.cache_clear()
     assert "colour" in refused("card")
@@ -113,14 +113,14 @@ def test_no_models_at_all(models):
         file.unlink()
     cards._cards.cache_clear()
     assert vqe.list_models() == []
-    refused("deblock-fast-v1")
+    refused("deblock-balanced-v1")
 
 
 def test_damage_done_later_is_noticed(models):
     clip = scene(length=2)
     before = vqe.Deblock(clip, backend="cpu")
     wanted = before.get_frame(1)
-    file = models / "deblock-fast-v1.onnx"
+    file = models / "deblock-balanced-v1.onnx"
     file.write_bytes(file.read_bytes()[:-1])
     refused("damaged")
     # What is open already goes on.
@@ -128,10 +128,10 @@ def test_damage_done_later_is_noticed(models):
 
 
 def test_errors_say_what_there_is():
-    with pytest.raises(ModelError, match="deblock-fast-v1"):
+    with pytest.raises(ModelError, match="deblock-balanced-v1"):
         find("nothing", "deblock")
-    assert isinstance(find("deblock-fast-v1", "deblock"), Card)
+    assert isinstance(find("deblock-balanced-v1", "deblock"), Card)
     assert all_same(
-        vqe.Deblock(scene(length=1), model="deblock-fast-v1", backend="cpu"),
+        vqe.Deblock(scene(length=1), model="deblock-balanced-v1", backend="cpu"),
         vqe.Deblock(scene(length=1), backend="cpu"),
     )
