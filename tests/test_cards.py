@@ -85,7 +85,9 @@ def test_missing(models):
     assert "install vsvqe again" in refused("can't be read")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '"text"', "{}", '{"name": "deblock-balanced-v1"}', ""])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '"text"', "{}", '{"name": "deblock-balanced-v1"}', ""]
+)
 def test_broken_card(models, content):
     (models / "deblock-balanced-v1.json").write_text(content)
     cards._cards.cache_clear()
