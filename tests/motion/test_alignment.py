@@ -41,6 +41,14 @@ def test_equal_frames_do_not_move():
     assert not flow(picture, picture.copy()).any()
 
 
+def test_a_flow_does_not_depend_on_those_before():
+    first, second = texture(96, 128), texture(96, 128, 1)
+    before = flow(first, second)
+    for side in (16, 20, 24, 40, 300):
+        flow(texture(side, side), texture(side, side, 1))
+        assert np.array_equal(flow(first, second), before), side
+
+
 @settings(max_examples=30)
 @given(
     height=st.integers(1, 40).map(lambda n: 2 * n),

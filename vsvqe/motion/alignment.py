@@ -72,7 +72,13 @@ def flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Field:
     try:
         search = _idle.get_nowait()
     except queue.Empty:
-        search = _search()
+        search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    # Every time: small frames make OpenCV change the settings of a search for good.
+    search.setFinestScale(1)
+    search.setPatchSize(8)
+    search.setPatchStride(5)
+    search.setGradientDescentIterations(12)
+    search.setVariationalRefinementIterations(3)
     dense: NDArray[np.float32] = search.calc(first, second, None)
     _idle.put(search)
     coarse = np.asarray(cv2.resize(dense, half, interpolation=cv2.INTER_AREA), np.float32)
@@ -204,12 +210,3 @@ def align(
 # Searches keep scratch memory and serve one call at a time.
 _idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
-
-def _search() -> Any:
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    search.setFinestScale(1)
-    search.setPatchSize(8)
-    search.setPatchStride(5)
-    search.setGradientDescentIterations(12)
-    search.setVariationalRefinementIterations(3)
-    return search
