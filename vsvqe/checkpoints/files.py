@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,14 +72,17 @@ def _safetensors(path: Path) -> Weights:
 
 def _pickled(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Of protocols and archives that are refused, or read all the same.
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        # PyTorch says so of a pickle that wants to call something; other bytes are just no pickle.
-        if "weights_only" in str(error) and "invalid load key" not in str(error):
+        wanted = re.search(r"global:? ['\"]?([\w.]+)", str(error), re.IGNORECASE)
+        if wanted:
             raise ModelError(
-                f"{path.name} holds more than weights, and loading it could run code that came "
-                "with it, so it is not loaded. If you trust it, load it in Python, and save its "
-                "state dict alone with torch.save or safetensors"
+                f"{path.name} holds more than weights ({wanted[1]}), and loading that could run "
+                "code that came with it, so it is not loaded. If you trust the file, load it in "
+                "Python and save its state dict alone with torch.save or safetensors"
             ) from error
         raise _damaged(path, error) from error
     except RuntimeError as error:
