@@ -33,6 +33,8 @@ class Checkpoint:
     """Width and height must be a multiple of this."""
     least: int
     """And no less than this."""
+    square: bool
+    """And equal."""
     fp16: bool
     """Whether it tolerates half precision."""
     bf16: bool
@@ -89,6 +91,7 @@ def _loaded(path: Path) -> Checkpoint:
                 scale=built.scale,
                 multiple=built.multiple,
                 least=1,
+                square=False,
                 fp16=True,
                 bf16=True,
             )
@@ -135,26 +138,28 @@ def _by_spandrel(weights: Weights, path: Path) -> Checkpoint | None:
         sequence=False,
         channels=found.input_channels,
         scale=found.scale,
-        # What must be square is padded to that by spandrel itself.
-        multiple=1 if demands.square else demands.multiple_of,
+        multiple=demands.multiple_of,
         least=max(demands.minimum, 1),
+        square=demands.square,
         fp16=found.supports_half,
         bf16=found.supports_bfloat16,
     )
 
 
 def _described(found: Any) -> nn.Module:
-    """Returns a network that does what a spandrel descriptor does when it is called."""
+    """Returns a network that calls the one of a spandrel descriptor with all that it needs.
+
+    The descriptor itself would clamp the result, and so make white of infinity.
+    """
     from torch import nn
 
     class Described(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.model = found.model
-            self._descriptor = found
 
         def forward(self, pictures: Tensor) -> Tensor:
-            enhanced: Tensor = self._descriptor(pictures)
+            enhanced: Tensor = found._call_fn(self.model, pictures)
             return enhanced
 
     return Described()

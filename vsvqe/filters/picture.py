@@ -45,7 +45,8 @@ def picture(
     half = half_precision(options, tolerant=False, backend=options.backend)
     cell = image.multiple
     seen = colour.to_picture(clip, facts, image.channels)
-    size = (-(-max(seen.width, image.least) // cell), -(-max(seen.height, image.least) // cell))
+    least = -(-image.least // cell)
+    size = (max(-(-seen.width // cell), least), max(-(-seen.height // cell), least))
     if image.size is not None and options.tile not in (None, image.size):
         raise ValueError(
             f"{model.path.name} runs at {image.size[0]}x{image.size[1]} only; leave tile out"
@@ -68,7 +69,7 @@ def picture(
     if image.size is None:
         tile, pad = tile_in_cells(options, cell), pad_in_cells(options, cell, DEFAULT_PAD)
         if tile is not None:
-            tile = (max(tile[0], -(-image.least // cell)), max(tile[1], -(-image.least // cell)))
+            tile = (max(tile[0], least), max(tile[1], least))
     else:
         tile = image.size
         pad = min(DEFAULT_PAD if options.tile_pad is None else options.tile_pad, min(tile) // 4)

@@ -12,6 +12,8 @@ from .errors import ModelError
 from .stdout import stdout_to_stderr
 
 _SIDE = 64
+# Of the tiles that a network sees which takes squares only.
+_SIDE_OF_SQUARES = 256
 _MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -80,9 +82,12 @@ def _of_checkpoint(model: Path, sha256: str) -> ImageModel | SequenceModel:
     if found.sequence:
         refines = found.architecture == "RealBasicVSR"
         return SequenceModel(found.scale, found.multiple, refines)
-    return ImageModel(
-        "input", found.channels, found.scale, found.multiple, size=None, least=found.least
-    )
+    size = None
+    if found.square:
+        side = -(-max(_SIDE_OF_SQUARES, found.least) // found.multiple) * found.multiple
+        size = (side, side)
+    multiple = 1 if size else found.multiple
+    return ImageModel("input", found.channels, found.scale, multiple, size, found.least)
 
 
 def _probe(model: Path) -> ImageModel:
