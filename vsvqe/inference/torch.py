@@ -158,5 +158,7 @@ def _explained(error: Exception, request: SessionRequest) -> InferenceError:
     if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or any(
         sign in str(error).lower() for sign in signs
     ):
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            torch.cuda.empty_cache()  # smaller tiles need room of other sizes
         return OutOfMemory(f"out of memory while running {request.model.name}: {text}")
     return ModelError(f"{request.model.name} can't be run by PyTorch: {text}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vsvqe.nets.recurrent import Enlargement, ResidualStack, activated, bilinear, warped
+from vsvqe.nets.recurrent import Enlargement, ResidualStack, activated, bilinear, room, warped
 from vsvqe.nets.spynet import SPyNet, flows
 
 SCALE = 4
@@ -55,15 +55,15 @@ class BasicVSR(Enlargement):
             features.append(state)
         features.reverse()
 
-        results = []
+        results = room(frames, SCALE)
         state = torch.zeros_like(state)
         for t, later in enumerate(features):
             if t > 0:
                 state = warped(state, from_past[:, t - 1])
             state = self.forward_resblocks(torch.cat((frames[:, t], state), dim=1))
             fused = activated(self.fusion(torch.cat((later, state), dim=1)))
-            results.append(self.enlarged(fused) + bilinear(frames[:, t], SCALE))
-        return torch.stack(results, dim=1)
+            results[:, t] = self.enlarged(fused) + bilinear(frames[:, t], SCALE)
+        return results
 
 
 def _blank(frames: Tensor, channels: int) -> Tensor:

@@ -17,6 +17,7 @@ from vsvqe.nets.recurrent import (
     ResidualStack,
     bilinear,
     convolution,
+    room,
     warped,
 )
 from vsvqe.nets.spynet import SPyNet, flows
@@ -147,19 +148,18 @@ class BasicVSRPlusPlus(Enlargement):
                 frames.flatten(0, 1), scale_factor=0.25, mode="bicubic", align_corners=False
             ).view(count, length, 3, height // 4, width // 4)
         from_past, from_future = flows(self.spynet, seen)
-        spatial = self.feat_extract(frames.flatten(0, 1))
-        columns = [[spatial.view(count, length, *spatial.shape[1:])[:, t]] for t in range(length)]
+        columns = [[self.feat_extract(frame)] for frame in frames.unbind(dim=1)]
         for name in BRANCHES:
             if name.startswith("backward"):
                 self._propagate(name, columns[::-1], from_future.flip(1))
             else:
                 self._propagate(name, columns, from_past)
-        results = []
+        results = room(frames, 4 if self.enlarges else 1)
         for t, features in enumerate(columns):
             picture = self.enlarged(self.reconstruction(torch.cat(features, dim=1)))
             base = bilinear(frames[:, t], 4) if self.enlarges else frames[:, t]
-            results.append(picture + base)
-        return torch.stack(results, dim=1)
+            results[:, t] = picture + base
+        return results
 
     def _propagate(self, name: str, columns: list[list[Tensor]], flow: Tensor) -> None:
         """Runs one branch and appends its state to the features of every frame.

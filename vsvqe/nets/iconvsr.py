@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from vsvqe.nets.basicvsr import SCALE
 from vsvqe.nets.edvr import FeatureExtractor
-from vsvqe.nets.recurrent import Enlargement, ResidualStack, bilinear, convolution, warped
+from vsvqe.nets.recurrent import Enlargement, ResidualStack, bilinear, convolution, room, warped
 from vsvqe.nets.spynet import SPyNet, flows
 
 KEY_INTERVAL = 5
@@ -80,7 +80,7 @@ class IconVSR(Enlargement):
             features.append(state)
         features.reverse()
 
-        results = []
+        results = room(frames, SCALE)
         state = blank
         for t, later in enumerate(features):
             if t > 0:
@@ -89,8 +89,8 @@ class IconVSR(Enlargement):
                 state = self.forward_fusion(torch.cat((state, refill[t]), dim=1))
             # Coupled: the forward branch sees what the backward one found.
             state = self.forward_resblocks(torch.cat((frames[:, t], later, state), dim=1))
-            results.append(self.enlarged(state) + bilinear(frames[:, t], SCALE))
-        return torch.stack(results, dim=1)[..., : SCALE * height, : SCALE * width]
+            results[:, t] = self.enlarged(state) + bilinear(frames[:, t], SCALE)
+        return results[..., : SCALE * height, : SCALE * width]
 
     def _refill(self, frames: Tensor) -> dict[int, Tensor]:
         """Returns the features of the key frames, by index."""

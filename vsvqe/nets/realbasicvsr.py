@@ -6,6 +6,9 @@ Chan, Zhou, Xu and Loy, "Investigating tradeoffs in real-world video super-resol
 
 from __future__ import annotations
 
+import math
+
+import torch
 from torch import Tensor, nn
 
 from vsvqe.nets.basicvsr import SCALE, BasicVSR
@@ -54,16 +57,17 @@ class RealBasicVSR(nn.Module):
         Args:
             frames: RGB in [0, 1], `[N, T, 3, H, W]`.
         """
-        pictures = frames.flatten(0, 1)
-        passes = 0
-        while passes < MOST_PASSES:
-            residue = self.image_cleaning(pictures)
-            pictures = pictures + residue
-            passes += 1
-            # In single precision: a mean over millions of small numbers.
-            if residue.float().abs().mean().item() < self.threshold / 255.0:
-                break
-        return pictures.view(frames.shape), passes
+        pictures = list(frames.unbind(dim=1))
+        passes, change = 0, math.inf
+        while passes < MOST_PASSES and change >= self.threshold / 255.0:
+            passes, change = passes + 1, 0.0
+            # Frame by frame: all together would need gigabytes.
+            for t, picture in enumerate(pictures):
+                residue = self.image_cleaning(picture)
+                pictures[t] = picture + residue
+                # In single precision: a mean over millions of small numbers.
+                change += residue.float().abs().mean().item() / len(pictures)
+        return torch.stack(pictures, dim=1), passes
 
     def forward(self, frames: Tensor) -> Tensor:
         """Returns the cleaned and enlarged frames `[N, T, 3, 4H, 4W]`.

@@ -93,6 +93,12 @@ class Enlargement(nn.Module):
         return residual
 
 
+def room(frames: Tensor, scale: int) -> Tensor:
+    """Returns room for results of frames `[N, T, 3, H, W]`, so that none is held twice."""
+    count, length, channels, height, width = frames.shape
+    return frames.new_empty(count, length, channels, scale * height, scale * width)
+
+
 def bilinear(pictures: Tensor, factor: float) -> Tensor:
     """Returns pictures resized by a factor, pixel edges aligned."""
     return functional.interpolate(

@@ -120,8 +120,10 @@ def flows(net: SPyNet, frames: Tensor) -> tuple[Tensor, Tensor]:
         (``backward``); both `[N, T - 1, 2, H, W]`.
     """
     count, length, _, height, width = frames.shape
-    earlier, later = frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1)
-    shape = (count, length - 1, 2, height, width)
-    if length == 1:
-        return frames.new_zeros(shape), frames.new_zeros(shape)
-    return net(later, earlier).view(shape), net(earlier, later).view(shape)
+    from_past = frames.new_empty(count, length - 1, 2, height, width)
+    from_future = torch.empty_like(from_past)
+    # Pair by pair: at full size all pairs together would need gigabytes.
+    for t, (earlier, later) in enumerate(pairwise(frames.unbind(dim=1))):
+        both = net(torch.cat((later, earlier)), torch.cat((earlier, later)))
+        from_past[:, t], from_future[:, t] = both.chunk(2)
+    return from_past, from_future
