@@ -20,7 +20,31 @@ RESIDUAL_SCALE = 0.1
 NEIGHBOUR_GAIN = 4.0
 
 
-class PlanesNet(nn.Module):
+class WindowNet(nn.Module):
+    """A network that restores the centre frame of windows.
+
+    Attributes:
+        window: The frames it sees.
+        scale: Size of the output relative to the input.
+    """
+
+    window: Window
+    scale: int
+
+    def windows(self, y: Tensor, uv: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the residual of the centre frame of every window.
+
+        Args:
+            y: Luma, `[N, K, H, W]`.
+            uv: Chroma, `[N, K, 2, H / 2, W / 2]`.
+
+        Returns:
+            The residuals `[N, 1, s * H, s * W]` and `[N, 2, s * H / 2, s * W / 2]`.
+        """
+        raise NotImplementedError
+
+
+class PlanesNet(WindowNet):
     """Residual network over a window of frames, for scale 1 or 2."""
 
     def __init__(
@@ -70,15 +94,11 @@ class PlanesNet(nn.Module):
         return 2 * (2 + 2 * len(self.blocks))
 
     def windows(self, y: Tensor, uv: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the residual of the centre frame of every window.
+        """Returns the residual of the centre frame of every window; see ``WindowNet``.
 
         Args:
-            y: Luma, `[N, K, H, W]`: the K frames of the window, or the centre frame alone to go
-                without neighbours.
-            uv: Chroma, `[N, K, 2, H / 2, W / 2]`.
-
-        Returns:
-            The residuals `[N, 1, s * H, s * W]` and `[N, 2, s * H / 2, s * W / 2]`.
+            y: Luma: the K frames of the window, or the centre frame alone to go without neighbours.
+            uv: Chroma.
         """
         count, frames, height, width = y.shape
         luma = functional.pixel_unshuffle(y.reshape(count * frames, 1, height, width) - 0.5, 2)

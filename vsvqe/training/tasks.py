@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vsvqe.motion.alignment import Box
 from vsvqe.nets.damage import BEST_PSNR, WORST_PSNR, DamageNet
-from vsvqe.nets.planes import PlanesNet
+from vsvqe.nets.planes import WindowNet
 from vsvqe.nets.window import SINGLE, Window
 from vsvqe.training.losses import mixed_error, relative_error
 from vsvqe.training.pairs import Batch, Pair, Pairs, assemble, cut, find_pairs, luma
@@ -37,7 +37,7 @@ class Restoration:
         size: Side of the crops.
     """
 
-    net: PlanesNet
+    net: WindowNet
     pairs: Pairs
     valid: Store
     count: int
@@ -58,7 +58,7 @@ class Restoration:
 
     def validate(self, net: nn.Module) -> dict[str, float]:
         """Returns the mean gain in PSNR-Y over the base, for every kind of damage."""
-        assert isinstance(net, PlanesNet)
+        assert isinstance(net, WindowNet)
         return gains(self.valid, net.window, net.scale, net.windows)
 
 
@@ -77,7 +77,7 @@ class Distillation(Restoration):
         share: Weight of its results, 0 to 1.
     """
 
-    teacher: PlanesNet = field(kw_only=True)
+    teacher: WindowNet = field(kw_only=True)
     share: float = field(default=0.5, kw_only=True)
 
     def batch(self, rng: np.random.Generator) -> Batch:
@@ -121,7 +121,7 @@ class Detail(Restoration):
 
     def validate(self, net: nn.Module) -> dict[str, float]:
         """Returns the gains in PSNR-Y, and the perceptual distances as `<damage>-lpips`."""
-        assert isinstance(net, PlanesNet)
+        assert isinstance(net, WindowNet)
         distances: dict[str, list[float]] = {}
         for pair in find_pairs(self.valid, net.scale):
             batch = validation_batch(self.valid, pair, net.window, net.scale)
@@ -195,7 +195,7 @@ def gains(
         store: Clips never trained on.
         window: The frames that the network sees.
         scale: Size of its output relative to the input.
-        windows: Gives the residuals of windows, as ``PlanesNet.windows`` does.
+        windows: Gives the residuals of windows, as ``WindowNet.windows`` does.
     """
     found: dict[str, list[float]] = {}
     for pair in find_pairs(store, scale):
