@@ -7,7 +7,8 @@ import vapoursynth as vs
 
 from ..cards import ModelFile
 from ..graph import chunks, colour, scenes
-from ..graph.clips import ClipFacts, own_node, pixels_to_length
+from ..graph.clips import ClipFacts, pixels_to_length
+from ..graph.nodes import own_node
 from ..inference.probe import SequenceModel
 from ..inference.session import Session, SessionRequest, open_session
 from ..inference.tiles import Geometry, Size, TiledRunner
