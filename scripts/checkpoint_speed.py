@@ -1,10 +1,10 @@
-"""Measures how fast checkpoints run: the filter on every engine against the bare network.
+"""Measures how fast checkpoints run on every engine: as they are in PyTorch, and converted.
 
     pip install ".[torch,openvino]"
     python scripts/checkpoint_speed.py --size 160x96
 
-The contestants of a row take turns, so that what else the machine does falls on all of them alike;
-ratios are medians of the ratios of each turn. Weights are random, which does not matter for speed.
+The engines take turns, so that what else the machine does falls on all of them alike; ratios are
+medians of the ratios of each turn. Weights are random, which does not matter for speed.
 """
 
 import argparse
@@ -16,12 +16,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
-import vapoursynth as vs
 from torch import nn
 
-import vsvqe as vqe
 from vsvqe.checkpoints.models import load
+from vsvqe.inference.session import SessionRequest, open_session
 from vsvqe.nets.basicvsr import BasicVSR
 from vsvqe.nets.basicvsrpp import BasicVSRPlusPlus
 from vsvqe.nets.iconvsr import IconVSR
@@ -58,56 +58,38 @@ def dncnn() -> nn.Module:
 IMAGE = {"Compact x4 (621K)": compact, "DnCNN (556K)": dncnn, "MSRResNet x4 (1.5M)": MSRResNet}
 
 
-def source(width: int, height: int, length: int) -> vs.VideoNode:
-    """Returns a clip that costs nothing to read."""
-    format, color = vs.RGBS, [0.4, 0.5, 0.6]
-    return vs.core.std.BlankClip(None, width, height, format, length, color=color, keep=True)
+def row(name: str, path: Path, size: tuple[int, int], frames: int, turns: int) -> str:
+    """Measures one network and returns its row of the table.
 
-
-def seconds(clip: vs.VideoNode) -> float:
-    """Runs through a clip."""
-    began = time.perf_counter()
-    for frame in clip.frames(close=True):
-        frame.close()
-    return time.perf_counter() - began
-
-
-def bare(network: nn.Module, shape: tuple[int, ...]) -> float:
-    """Runs a network once, as it is."""
-    inputs = torch.rand(shape)
-    began = time.perf_counter()
-    with torch.inference_mode():
-        network(inputs)
-    return time.perf_counter() - began
-
-
-def row(name: str, path: Path, size: tuple[int, int], recurrent: bool, turns: int) -> str:
-    """Measures one network and returns its row of the table."""
-    checkpoint = load(path, hashlib.sha256(path.read_bytes()).hexdigest())
-    length = 8 if recurrent else 1
+    Args:
+        name: Of the network.
+        path: The checkpoint.
+        size: Width and height of the input.
+        frames: Length of a run for recurrent networks; 0 for image networks.
+        turns: How often each engine is measured.
+    """
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    checkpoint = load(path, sha256)
     width, height = size
-    shape = (height, width)
-    shape = (1, length, 3, *shape) if recurrent else (1, checkpoint.channels, *shape)
-    contestants: dict[str, Callable[[], float]] = {"bare": lambda: bare(checkpoint.network, shape)}
-    for engine in ENGINES[:1] if recurrent else ENGINES:
-        clip = source(width, height, length)
-        # A new node for every turn: the core would keep the frames of an old one.
-        contestants[engine] = lambda clip=clip, engine=engine: seconds(
-            vqe.SuperRes(clip, model=path, backend=engine)
-        )
-    times: dict[str, list[float]] = {contestant: [] for contestant in contestants}
+    shape = (1, frames, 3, height, width) if frames else (1, checkpoint.channels, height, width)
+    request = SessionRequest(model=path, sha256=sha256, shapes=(("input", shape),), half=False)
+    picture = np.random.default_rng(0).random(shape, np.float32)
+    large = (*shape[:-2], height * checkpoint.scale, width * checkpoint.scale)
+    result = np.empty(large, np.float32)
+    engines = ENGINES[:1] if frames else ENGINES
+    sessions = {engine: open_session(request, engine)[0] for engine in engines}
+    times: dict[str, list[float]] = {engine: [] for engine in engines}
     for turn in range(turns + 1):
-        for contestant, run in contestants.items():
-            taken = run()
-            if turn:  # the first one compiles
-                times[contestant].append(taken)
-    cells = [f"{length / statistics.median(times['bare']):.2f} fps"]
-    for engine in ENGINES:
-        if engine in times:
-            ratios = [b / t for b, t in zip(times["bare"], times[engine], strict=True)]
-            cells.append(f"{statistics.median(ratios):.2f}")
-        else:
-            cells.append("-")
+        for engine, session in sessions.items():
+            began = time.perf_counter()
+            session.run([picture], [result])
+            if turn:  # the first one allocates
+                times[engine].append(time.perf_counter() - began)
+    cells = [f"{max(frames, 1) / statistics.median(times['torch']):.2f} fps"]
+    for engine in ENGINES[1:]:
+        pairs = zip(times["torch"], times.get(engine, []), strict=False)
+        ratios = [pytorch / taken for pytorch, taken in pairs]
+        cells.append(f"{statistics.median(ratios):.1f}" if ratios else "-")
     return f"| {name} | {' | '.join(cells)} |"
 
 
@@ -117,17 +99,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--size", default="160x96", help="of the input, WIDTHxHEIGHT")
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--frames", type=int, default=5, help="of a run, for recurrent networks")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
     width, height = map(int, arguments.size.split("x"))
-    print("| network | PyTorch, bare | filter, `torch` | filter, `cpu` | filter, `openvino` |")
-    print("|---|--:|--:|--:|--:|")
+    print("| network | PyTorch | ONNX Runtime / PyTorch | OpenVINO / PyTorch |")
+    print("|---|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as folder:
         for name, make in (IMAGE | RECURRENT).items():
-            path = Path(folder) / f"{len(name)}.pth"
+            path = Path(folder) / f"{name.split()[0]}.pth"
             torch.save(make().state_dict(), path)
-            print(row(name, path, (width, height), name in RECURRENT, arguments.turns), flush=True)
+            frames = arguments.frames if name in RECURRENT else 0
+            print(row(name, path, (width, height), frames, arguments.turns), flush=True)
 
 
 if __name__ == "__main__":

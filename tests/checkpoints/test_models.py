@@ -161,6 +161,21 @@ def test_what_spandrel_knows(tmp_path, wrapper):
     assert torch.equal(result(loaded(path), 1, 3, 10, 12), pictures)
 
 
+@pytest.mark.parametrize("prefix", ["", "generator.", "generator_ema.", "netG.", "module."])
+def test_esrgan_of_all_toolboxes(tmp_path, prefix):
+    weights = checkpoints.random(checkpoints.esrgan(8, 2), gain=0.5)
+    state = {f"{prefix}{name}": tensor for name, tensor in weights.items()}
+    if prefix.startswith("generator"):
+        state["step_counter"] = torch.zeros(1)
+        state["discriminator.conv0.weight"] = torch.zeros(4, 3, 3, 3)
+    found = saved(tmp_path, {"state_dict": state})
+    assert (found.architecture, found.scale, found.channels) == ("ESRGAN", 4, 3)
+    plain = saved(tmp_path, {"params_ema": weights}, "plain.pth")
+    shape = (1, 3, 10, 12)
+    assert result(found, *shape).shape == (1, 3, 40, 48)
+    assert torch.equal(result(found, *shape), result(plain, *shape))
+
+
 def test_a_network_that_nobody_knows(tmp_path):
     with pytest.raises(ModelError, match=r"network of model\.pth is not known .*some\.weight"):
         saved(tmp_path, {"some.weight": torch.zeros(3), "some.bias": torch.zeros(3)})

@@ -207,6 +207,21 @@ def test_pytorch_devices(compact):
     assert result.get_frame(0).width == 128
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch has no CUDA device here")
+@pytest.mark.parametrize("fp16", [False, True])
+def test_pytorch_on_a_gpu(compact, recurrent, fp16):
+    clip = scene(64, 48, 12, vs.RGBS)
+    for model in (compact, recurrent):
+        cpu, gpu = (
+            tensor(vqe.SuperRes(clip, model=model, backend=backend, fp16=half, length=3))
+            for backend, half in (
+                (vqe.Backend.Torch(device="cpu"), False),
+                (vqe.Backend.Torch(device="cuda"), fp16),
+            )
+        )
+        assert (cpu - gpu).abs().max() < (0.1 if fp16 else 5e-3)
+
+
 CONTENT = {
     "text": b"<html>404</html>" * 40,
     "empty": b"",

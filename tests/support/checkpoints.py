@@ -223,6 +223,20 @@ def compact(channels: int, count: int, scale: int) -> Shapes:
     return merged(*parts)
 
 
+def esrgan(channels: int, count: int, growth: int = 32) -> Shapes:
+    """RRDBNet at x4 as Real-ESRGAN, BasicSR, mmagic and mmediting name it."""
+    parts = [conv("conv_first", channels, 3)]
+    for i in range(count):
+        for j in (1, 2, 3):
+            for k in range(1, 6):
+                outputs = growth if k < 5 else channels
+                inputs = channels + (k - 1) * growth
+                parts.append(conv(f"body.{i}.rdb{j}.conv{k}", outputs, inputs))
+    names = ("conv_body", "conv_up1", "conv_up2", "conv_hr")
+    parts += [conv(name, channels, channels) for name in names]
+    return merged(*parts, conv("conv_last", 3, channels))
+
+
 def random(shapes: Shapes, seed: int = 0, gain: float = 1.0) -> dict[str, Tensor]:
     """Weights that keep signals at about their size, so that every layer counts."""
     generator = torch.Generator().manual_seed(seed)
