@@ -1,5 +1,6 @@
 """PyTorch checkpoints in both filters: image networks on every engine, recurrent ones in chunks."""
 
+import dataclasses
 import hashlib
 import logging
 import random
@@ -15,9 +16,11 @@ from support.models import nearest
 from torch.nn import functional
 
 import vsvqe as vqe
+from vsvqe.checkpoints import models
 from vsvqe.checkpoints.models import load
 from vsvqe.graph.chunks import present
 from vsvqe.inference import conversion
+from vsvqe.inference import session as sessions
 from vsvqe.inference.errors import OutOfMemory
 from vsvqe.inference.session import SessionRequest
 from vsvqe.inference.torch import TorchSession
@@ -139,6 +142,38 @@ def test_what_can_not_be_converted_runs_on_pytorch(
     assert (tensor(result) - by_hand(path, tensor(clip)).clamp(0, 1)).abs().max() < 1e-5
     with pytest.raises(vs.Error, match=r"^SuperRes: other.pth .*can't be converted.*'torch' runs"):
         vqe.SuperRes(clip, model=path, backend="cpu")
+
+
+class Unspeakable(torch.nn.Module):
+    """What ONNX has no operator for."""
+
+    def forward(self, pictures):
+        return torch.special.bessel_j0(pictures)
+
+
+def test_a_failed_conversion_is_quiet(compact, tmp_path, capfd, fresh_sessions, monkeypatch):
+    found = load(compact, hashlib.sha256(compact.read_bytes()).hexdigest())
+    found = dataclasses.replace(found, network=Unspeakable(), scale=1)
+    monkeypatch.setattr(models, "load", lambda *_: found)
+    path = tmp_path / "unspeakable.pth"
+    path.write_bytes(compact.read_bytes())
+    capfd.readouterr()
+    with pytest.raises(vs.Error, match=r"can't be converted to ONNX \(.*bessel.*'torch' runs it"):
+        vqe.Deblock(scene(), model=path, backend="cpu")
+    written = capfd.readouterr()
+    assert written.out == ""
+    assert "graph" not in written.err
+
+
+def test_nothing_is_converted_in_a_frame_callback(compact, tmp_path, fresh_sessions):
+    # What the exporter may print would be in the middle of the video.
+    path = tmp_path / "late.pth"
+    path.write_bytes(compact.read_bytes())
+    clip = scene(48, 32, 2, vs.RGBS)
+    late = clip.resize.Point(96, 64).std.FrameEval(lambda n: vqe.SuperRes(clip, model=path))
+    assert (tensor(late) - by_hand(path, tensor(clip)).clamp(0, 1)).abs().max() < 1e-4
+    (session,) = sessions._cache.values()
+    assert session.description.startswith("PyTorch")
 
 
 def test_conversions_are_kept_in_the_engine_folder(compact, tmp_path, fresh_sessions, monkeypatch):

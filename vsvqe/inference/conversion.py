@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import BackendUnavailable, InferenceError
+from .stdout import on_main_thread, stdout_discarded
 
 if TYPE_CHECKING:
     from ..checkpoints.models import Checkpoint
@@ -63,6 +64,12 @@ def as_onnx(request: SessionRequest) -> SessionRequest:
 def _found(request: SessionRequest, path: Path) -> tuple[Path, str] | str:
     """Returns the converted file and its hash, or why there can be none."""
     if not path.is_file():
+        if not on_main_thread():
+            # What the exporter prints would be in the middle of the video.
+            raise BackendUnavailable(
+                f"{request.model.name} can be converted to ONNX only while a script is loaded, and "
+                "not from a frame callback; backend='torch' runs it"
+            )
         from ..checkpoints.models import load
 
         checkpoint = load(request.model, request.sha256)
@@ -103,7 +110,8 @@ def _export(checkpoint: Checkpoint, path: Path) -> None:
 
     sides = [_fitting(checkpoint, side) for side in _EXAMPLE]
     example = torch.rand(1, checkpoint.channels, *sides, generator=torch.Generator().manual_seed(0))
-    with warnings.catch_warnings():
+    # Where it fails the exporter prints the graph, thousands of lines, to standard output.
+    with stdout_discarded(), warnings.catch_warnings():
         # Of shapes that are traced as constants; whether that does harm is tried out afterwards.
         warnings.simplefilter("ignore")
         torch.onnx.export(
