@@ -21,7 +21,7 @@ from vsvqe.checkpoints.models import load
 from vsvqe.graph.chunks import present
 from vsvqe.inference import conversion
 from vsvqe.inference import session as sessions
-from vsvqe.inference.errors import OutOfMemory
+from vsvqe.inference.errors import ModelError, OutOfMemory
 from vsvqe.inference.session import SessionRequest
 from vsvqe.inference.torch import TorchSession
 
@@ -142,6 +142,18 @@ def test_what_can_not_be_converted_runs_on_pytorch(
     assert (tensor(result) - by_hand(path, tensor(clip)).clamp(0, 1)).abs().max() < 1e-5
     with pytest.raises(vs.Error, match=r"^SuperRes: other.pth .*can't be converted.*'torch' runs"):
         vqe.SuperRes(clip, model=path, backend="cpu")
+
+
+def test_engines_that_can_not_take_a_conversion(compact, tmp_path, fresh_sessions, monkeypatch):
+    def refuse(*_):
+        raise ModelError("late.onnx can't be read by it")
+
+    monkeypatch.setattr(sessions, "_on_onnx_engine", refuse)
+    clip = scene(48, 32, 1, vs.RGBS)
+    result = vqe.SuperRes(clip, model=compact)
+    assert (tensor(result) - by_hand(compact, tensor(clip)).clamp(0, 1)).abs().max() < 1e-5
+    with pytest.raises(vs.Error, match=r"can't be read by it; backend='torch' runs the checkpoint"):
+        vqe.SuperRes(clip, model=compact, backend="cpu")
 
 
 class Unspeakable(torch.nn.Module):

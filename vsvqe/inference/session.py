@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..checkpoints import SUFFIXES, is_checkpoint
 from .backends import AnyBackend, OnnxCpu, OnnxCuda, OpenVino, TensorRT, Torch, candidates
-from .errors import BackendUnavailable
+from .errors import BackendUnavailable, ModelError
 from .stdout import stdout_to_stderr
 
 logger = logging.getLogger(__name__)
@@ -130,7 +130,17 @@ def _opened(request: SessionRequest, backend: AnyBackend) -> Session:
     if is_checkpoint(request.model):
         from .conversion import as_onnx
 
-        request = as_onnx(request)
+        try:
+            return _on_onnx_engine(as_onnx(request), backend)
+        except ModelError as error:
+            # The file is sound, as its conversion was tried out; this engine can't take it.
+            raise BackendUnavailable(f"{error}; backend='torch' runs the checkpoint") from error
+    return _on_onnx_engine(request, backend)
+
+
+def _on_onnx_engine(
+    request: SessionRequest, backend: OnnxCpu | OnnxCuda | TensorRT | OpenVino
+) -> Session:
     match backend:
         case OpenVino():
             from .openvino import OpenVinoSession
