@@ -9,8 +9,8 @@ the same errors of the flow in both.
 from __future__ import annotations
 
 import queue
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import cv2
@@ -115,9 +115,11 @@ def displacements(
                 own = step[top : top + height, left : left + width]
                 total = own.astype(np.float32) / np.float32(UNITS)
             else:
-                points = total / np.float32(2.0) + _grid(top, left, height, width)
+                points = total * np.float32(0.5)
+                points += _grid(top, left, height, width)
                 onward = _sampled(step, points, cv2.INTER_LINEAR).astype(np.float32)
-                total = total + onward / np.float32(UNITS)
+                onward *= np.float32(1 / UNITS)
+                total = total + onward
         chain.append(total)
     return chain
 
@@ -126,18 +128,14 @@ class Sampling:
     """Where the content of a part of a frame is in a neighbour, for its 4:2:0 planes."""
 
     def __init__(self, moved: NDArray[np.float32], box: Box | None = None) -> None:
-        """Works out the points to sample at.
+        """Remembers where to sample.
 
         Args:
             moved: One of ``displacements``.
             box: The same as there.
         """
-        height, width = moved.shape[:2]
-        top, left = (box.top, box.left) if box else (0, 0)
-        full = cv2.resize(moved, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
-        self._luma = np.asarray(full, np.float32) + _grid(top, left, 2 * height, 2 * width)
-        # The chroma's siting moves the point where the flow is read by half a luma pixel at most.
-        self._chroma = moved / np.float32(2.0) + _grid(top // 2, left // 2, height, width)
+        self._moved = moved
+        self._top, self._left = (box.top, box.left) if box else (0, 0)
 
     def luma(self, plane: Plane, out: Plane | None = None) -> Plane:
         """Resamples the luma of the neighbour, bicubically.
@@ -149,11 +147,41 @@ class Sampling:
         Returns:
             The content of the part.
         """
-        return _sampled(plane, self._luma, cv2.INTER_CUBIC, out)
+        height, width = self._moved.shape[:2]
+        out = np.empty((2 * height, 2 * width), plane.dtype) if out is None else out
+        for top, bottom in _bands(height, 2 * width):
+            # A row more at each side, so that bands meet as if they were one.
+            above, below = max(top - 1, 0), min(bottom + 1, height)
+            wide = (2 * width, 2 * (below - above))
+            rows = cv2.resize(self._moved[above:below], wide, interpolation=cv2.INTER_LINEAR)
+            points = np.asarray(rows, np.float32)[2 * (top - above) : 2 * (bottom - above)]
+            points += _grid(self._top + 2 * top, self._left, *points.shape[:2])
+            _sampled(plane, points, cv2.INTER_CUBIC, out[2 * top : 2 * bottom])
+        return out
 
     def chroma(self, plane: Plane, out: Plane | None = None) -> Plane:
         """Does the same to a chroma plane, H / 2 x W / 2."""
-        return _sampled(plane, self._chroma, cv2.INTER_CUBIC, out)
+        height, width = self._moved.shape[:2]
+        out = np.empty((height, width), plane.dtype) if out is None else out
+        for top, bottom in _bands(height, width):
+            # The chroma's siting moves the point where the flow is read by half a luma pixel at
+            # most.
+            points = self._moved[top:bottom] * np.float32(0.5)
+            points += _grid(self._top // 2 + top, self._left // 2, *points.shape[:2])
+            _sampled(plane, points, cv2.INTER_CUBIC, out[top:bottom])
+        return out
+
+
+# Positions are worked out for so many samples at a time: more would leave the processor's caches,
+# and be new memory every time, whose pages cost more than the work.
+_AT_A_TIME = 32768
+
+
+def _bands(height: int, width: int) -> Iterator[tuple[int, int]]:
+    """Cuts rows of the flow into bands of as many as are worked out together."""
+    rows = max(1, _AT_A_TIME // width)
+    for top in range(0, height, rows):
+        yield top, min(top + rows, height)
 
 
 def samplings(
@@ -191,7 +219,7 @@ def _sampled(
     return result
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _whole_grid(height: int, width: int) -> NDArray[np.float32]:
     y, x = np.mgrid[:height, :width]
     return np.stack((x, y), axis=2).astype(np.float32)
@@ -203,7 +231,7 @@ def _grid(top: int, left: int, height: int, width: int) -> NDArray[np.float32]:
     return whole if top == left == 0 else whole + np.array((left, top), np.float32)
 
 
-def align(
+def alignment(
     y: NDArray[np.float32],
     uv: NDArray[np.float32],
     steps: Sequence[Step | None],
@@ -211,8 +239,8 @@ def align(
     offsets: Sequence[int],
     out_y: NDArray[np.float32],
     out_uv: NDArray[np.float32],
-) -> None:
-    """Fills the window of one frame with its neighbours, brought to where its content is.
+) -> list[Callable[[], None]]:
+    """Prepares to fill the window of one frame with its neighbours, brought to its content.
 
     Args:
         y: Luma of a run of frames, T x H x W.
@@ -222,6 +250,10 @@ def align(
         offsets: Of the K frames of the window.
         out_y: Takes the luma, K x H x W.
         out_uv: Takes the chroma, 2 K x H / 2 x W / 2.
+
+    Returns:
+        The work: one job for every frame of the window, which can be done in any order, or at the
+        same time.
     """
     ahead, behind = steps[centre:], steps[:centre][::-1]
     placed = samplings(
@@ -229,14 +261,18 @@ def align(
         [step and step.back for step in behind[: -min(offsets)]],
         offsets,
     )
-    for k, (offset, sampling) in enumerate(zip(offsets, placed, strict=True)):
+
+    def fill(k: int) -> None:
+        sampling, other = placed[k], centre + offsets[k]
         if sampling is None:
             np.copyto(out_y[k], y[centre])
             np.copyto(out_uv[2 * k : 2 * k + 2], uv[centre])
-            continue
-        sampling.luma(y[centre + offset], out_y[k])
+            return
+        sampling.luma(y[other], out_y[k])
         for plane in range(2):
-            sampling.chroma(uv[centre + offset, plane], out_uv[2 * k + plane])
+            sampling.chroma(uv[other, plane], out_uv[2 * k + plane])
+
+    return [partial(fill, k) for k in range(len(offsets))]
 
 
 # Searches keep scratch memory and serve one call at a time.
