@@ -116,9 +116,11 @@ def on_gpu(backend: AnyBackend) -> bool:
     if isinstance(backend, OpenVino):
         return not backend.device.startswith("CPU")
     if isinstance(backend, Torch):
+        if backend.device == "cpu":
+            return False
         import torch
 
-        return backend.device != "cpu" and torch.cuda.is_available()
+        return torch.cuda.is_available()
     return not isinstance(backend, OnnxCpu)
 
 
