@@ -176,6 +176,18 @@ def test_esrgan_of_all_toolboxes(tmp_path, prefix):
     assert torch.equal(result(found, *shape), result(plain, *shape))
 
 
+def test_inputs_are_left_as_they_are(tmp_path):
+    # RCAN scales its input to 255 where it lies.
+    architectures = pytest.importorskip("spandrel.architectures.RCAN")
+    network = architectures.RCAN(n_resgroups=1, n_resblocks=1, n_feats=16, scale=2)
+    found = saved(tmp_path, network.state_dict())
+    pictures = torch.rand(1, 3, 12, 10)
+    before = pictures.clone()
+    with torch.inference_mode():
+        found.network(pictures)
+    assert torch.equal(pictures, before)
+
+
 def test_a_network_that_nobody_knows(tmp_path):
     with pytest.raises(ModelError, match=r"network of model\.pth is not known .*some\.weight"):
         saved(tmp_path, {"some.weight": torch.zeros(3), "some.bias": torch.zeros(3)})

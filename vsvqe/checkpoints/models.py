@@ -159,7 +159,8 @@ def _described(found: Any) -> nn.Module:
             self.model = found.model
 
         def forward(self, pictures: Tensor) -> Tensor:
-            enhanced: Tensor = found._call_fn(self.model, pictures)
+            # Some networks scale their input where it lies.
+            enhanced: Tensor = found._call_fn(self.model, pictures.clone())
             return enhanced
 
     return Described()
