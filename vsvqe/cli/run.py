@@ -1,5 +1,6 @@
 """``vsvqe run`` and ``vsvqe script``."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -101,6 +102,7 @@ def run(
     vsvqe run in.mp4 frames/%05d.png --superres
     """
     console.show_log(values["verbose"])
+    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints its settings otherwise
     jobs = [_job(context, source, _target(source, result, sources), values) for source in sources]
     if values["dry_run"]:
         for job in jobs:

@@ -50,35 +50,33 @@ class Companions:
         for packet in self.source.demux(*wanted):
             if packet.pts is None or not packet.size:
                 continue
+            if not packet.stream.disposition & av.stream.Disposition.attached_pic:
+                if not self._shown(packet):
+                    continue
+                self._move(packet)
             subtitles = self.rewritten.get(packet.stream_index)
-            begins = packet.pts * packet.time_base
-            ends = begins + (packet.duration or 0) * packet.time_base
-            if not self._shown(packet, begins, ends):
-                continue
-            target = subtitles.target if subtitles else self.copied[packet.stream_index]
             if subtitles:
                 packet = subtitles.rewrite(packet)
                 if packet is None:
                     continue
-            self._shift(packet, begins, ends)
-            packet.stream = target
+            else:
+                packet.stream = self.copied[packet.stream_index]
             moment = packet.pts if packet.dts is None else packet.dts
             yield moment * packet.time_base, packet
 
-    def _shown(self, packet: av.Packet, begins: Fraction, ends: Fraction) -> bool:
-        if packet.stream.disposition & av.stream.Disposition.attached_pic:
-            return True
+    def _shown(self, packet: av.Packet) -> bool:
+        """Whether a packet is in the result; a subtitle may have begun before."""
         if self.end is None:
             return True
+        begins, ends = _span(packet)
         lasting = packet.stream.type == "subtitle"
         return begins < self.end and (ends > self.start if lasting else begins >= self.start)
 
-    def _shift(self, packet: av.Packet, begins: Fraction, ends: Fraction) -> None:
+    def _move(self, packet: av.Packet) -> None:
         """Moves a packet to where it is in the result; a subtitle may be cut at both ends."""
         base = Fraction(packet.time_base)
-        if packet.stream.disposition & av.stream.Disposition.attached_pic:
-            return
         if self.end is not None and packet.stream.type == "subtitle":
+            begins, ends = _span(packet)
             begins, ends = max(begins, self.start), min(ends, self.end)
             packet.pts = packet.dts = round(begins / base)
             packet.duration = round((ends - begins) / base)
@@ -88,13 +86,21 @@ class Companions:
             packet.dts -= offset
 
 
+def _span(packet: av.Packet) -> tuple[Fraction, Fraction]:
+    """Returns when a packet is shown, from and to, in seconds."""
+    begins = packet.pts * Fraction(packet.time_base)
+    return begins, begins + (packet.duration or 0) * Fraction(packet.time_base)
+
+
 class _Subtitles:
     """Rewrites text subtitles for a container that does not take them as they are."""
 
     def __init__(self, source: av.stream.Stream, target: av.stream.Stream) -> None:
-        self.target = target
+        self._target = target
         self._decoder = source.codec_context
         self._encoder = target.codec_context
+        # The decoder writes the header, which the encoder needs, when it is opened.
+        self._decoder.open(strict=False)
         self._encoder.subtitle_header = self._decoder.subtitle_header
         self._encoder.time_base = Fraction(1, 1000)
 
@@ -103,6 +109,7 @@ class _Subtitles:
         if decoded is None or not len(decoded):
             return None
         encoded = self._encoder.encode_subtitle(decoded)
+        encoded.stream = self._target
         encoded.time_base = packet.time_base
         encoded.pts = encoded.dts = packet.pts
         encoded.duration = packet.duration

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import vapoursynth as vs
 
@@ -23,6 +24,11 @@ _HDR_PARAMETERS = {
     "libsvtav1": ("svtav1-params", "mastering-display", "content-light", 0),
 }
 _QUIET = {"libx265": ("x265-params", "log-level=error")}
+
+# x264's AVX-512 code decides otherwise from run to run (macroblock tree with B-frames); up to
+# AVX2 it does not, and gives what it gives without assembler.
+_OPENCV_AVX512 = 13
+_REPEATABLE_X264 = "asm=avx2"
 
 
 @dataclass(frozen=True)
@@ -108,11 +114,9 @@ def pixel_format(clip: vs.VideoNode, codec: str, wanted: str | None) -> tuple[st
     accepted = [f.name for f in formats if f.name in _FORMATS] or list(_FORMATS)
     if wanted is not None and wanted not in accepted:
         raise EncoderError(f"{codec} does not take {wanted}; it takes {', '.join(accepted)}")
-    own = next((n for n, f in _FORMATS.items() if f == int(clip.format.id)), None)
-    if own is not None and own in accepted and wanted in (None, own):
-        return own, None
     chosen = wanted or min(accepted, key=lambda name: _loss(clip.format, _FORMATS[name]))
-    return chosen, _FORMATS[chosen]
+    target = _FORMATS[chosen]
+    return chosen, None if target == int(clip.format.id) else target
 
 
 def _loss(have: vs.VideoFormat, target: int) -> tuple[object, ...]:
@@ -154,7 +158,13 @@ _FORMATS: dict[str, int] = {
     "gbrp10le": int(vs.RGB30),
     "gbrp12le": int(vs.RGB36),
     "gbrp16le": int(vs.RGB48),
+    "bgr0": int(vs.RGB24),
+    "rgb24": int(vs.RGB24),
+    "rgb48le": int(vs.RGB48),
 }
+
+# Of encoders that want the colours of a pixel side by side.
+_PLANAR = {"bgr0": "gbrp", "rgb24": "gbrp", "rgb48le": "gbrp16le"}
 
 
 def open_encoder(
@@ -178,7 +188,7 @@ def open_encoder(
     context.framerate = picture.rate
     props = picture.props
     # VapourSynth's numbers are those of ITU-T H.273, as FFmpeg's are, but for range and siting.
-    context.colorspace = 0 if picture.pixel_format.startswith("gbr") else props.get("_Matrix", 2)
+    context.colorspace = props.get("_Matrix", 2)
     context.color_trc = props.get("_Transfer", 2)
     context.color_primaries = props.get("_Primaries", 2)
     if "_Range" in props:
@@ -194,6 +204,9 @@ def _with_parameters(settings: Encoding, props: Mapping[str, Any]) -> dict[str, 
     """Adds what encoders take only among their own parameters; the user's come last and win."""
     options = dict(settings.options)
     extra: list[str] = []
+    if settings.codec == "libx264" and cv2.checkHardwareSupport(_OPENCV_AVX512):
+        name = "x264-params"
+        extra.append(_REPEATABLE_X264)
     if settings.codec in _QUIET:
         name, quiet = _QUIET[settings.codec]
         extra.append(quiet)
@@ -231,10 +244,11 @@ def _mastering(name: str, props: Mapping[str, Any], *, scaled: bool) -> list[str
 
 def to_av(frame: vs.VideoFrame, pixel_format: str) -> av.VideoFrame:
     """Copies a frame into one for an encoder."""
-    picture = av.VideoFrame(frame.width, frame.height, pixel_format)
+    planar = _PLANAR.get(pixel_format, pixel_format)
+    picture = av.VideoFrame(frame.width, frame.height, planar)
     order = (1, 2, 0) if frame.format.color_family == vs.RGB else range(frame.format.num_planes)
     for target, plane in zip(picture.planes, order, strict=True):
         samples = np.asarray(frame[plane])
         rows = np.frombuffer(target, samples.dtype).reshape(target.height, -1)
         rows[:, : samples.shape[1]] = samples
-    return picture
+    return picture if planar == pixel_format else picture.reformat(format=pixel_format)

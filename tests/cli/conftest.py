@@ -1,0 +1,64 @@
+"""The command as a process, and films to give it."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import vapoursynth as vs
+
+pytest.importorskip("rich_click")
+pytest.importorskip("av")
+if not hasattr(vs.core, "bs"):
+    pytest.skip("BestSource is not installed", allow_module_level=True)
+
+from .movies import movie
+
+type Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def started(environment: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
+    """Starts ``python -m vsvqe`` with arguments."""
+
+    def start(*arguments: object, **more: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "vsvqe", *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**environment, "COLUMNS": "200"},
+            **more,  # type: ignore[call-overload]
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def vsvqe(started: Callable[..., subprocess.Popen[str]]) -> Command:
+    """Runs it to its end."""
+
+    def run(*arguments: object, **more: object) -> subprocess.CompletedProcess[str]:
+        with started(*arguments, **more) as process:
+            try:
+                output, errors = process.communicate(timeout=200)
+            finally:
+                process.kill()
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film of 600 frames of varying length, wide pixels, with all that travels beside."""
+    return movie(
+        tmp_path_factory.mktemp("film") / "film.mkv",
+        600,
+        variable=True,
+        aspect=Fraction(4, 3),
+        colours=(6, 6, 6, 1),
+    )
