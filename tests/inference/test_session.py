@@ -47,7 +47,7 @@ def test_auto_takes_openvino_where_there_is_no_gpu(openvino, no_gpu, caplog):
 
 def test_auto_falls_back_and_says_why_once(monkeypatch, caplog, no_gpu):
     # A machine with a driver, but without the libraries.
-    monkeypatch.setattr(session, "_has_nvidia_driver", lambda: True)
+    monkeypatch.setattr(session, "has_nvidia_driver", lambda: True)
     for side in (16, 32, 16):
         _, backend = open_session(request(side), "auto")
         assert backend in (OpenVino(), OnnxCpu())
@@ -65,7 +65,7 @@ def test_auto_without_openvino_takes_the_cpu(monkeypatch, no_gpu, caplog):
 
 
 def test_auto_falls_back_in_a_filter_too(monkeypatch, no_gpu):
-    monkeypatch.setattr(session, "_has_nvidia_driver", lambda: True)
+    monkeypatch.setattr(session, "has_nvidia_driver", lambda: True)
     clip = scene(length=2)
     result = vqe.Deblock(clip, backend="auto", fp16=False)
     for name in ("openvino", "cpu"):

@@ -12,6 +12,10 @@ from .exits import EXPECTED, Exit, code_of
 _COMMANDS = {
     "run": ("run", "run"),
     "script": ("run", "script"),
+    "compare": ("compare", "compare"),
+    "metrics": ("metrics", "metrics"),
+    "models": ("models", "models"),
+    "doctor": ("doctor", "doctor"),
 }
 
 
