@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from ..cards import Card
 from ..graph import chunks, flow, planes, scenes
-from ..graph.clips import ClipFacts, own_node
+from ..graph.clips import ClipFacts
+from ..graph.nodes import own_node
 from ..inference.session import Session, SessionRequest, open_session
 from ..inference.tiles import Geometry, Size, TiledRunner
 from ..inference.workspace import Workspace

@@ -5,7 +5,7 @@ from typing import Any
 
 import vapoursynth as vs
 
-from .clips import bare
+from .clips import grey
 
 DEFAULT_THRESHOLD = 0.04
 
@@ -27,11 +27,9 @@ def annotated(clip: vs.VideoNode, *, detect: bool) -> vs.VideoNode:
     """
     if not detect:
         return cleaned(clip)
-    plane = 1 if clip.format.color_family == vs.RGB else 0
-    grey = bare(clip.std.ShufflePlanes(plane, vs.GRAY))
-    small = grey.resize.Bilinear(
-        width=min(grey.width, _SIDE),
-        height=min(grey.height, _SIDE),
+    small = grey(clip).resize.Bilinear(
+        width=min(clip.width, _SIDE),
+        height=min(clip.height, _SIDE),
         format=vs.GRAY8,
         range_in=vs.RANGE_LIMITED,
         range=vs.RANGE_LIMITED,

@@ -151,6 +151,32 @@ class Sampling:
         return _sampled(plane, self._chroma, cv2.INTER_CUBIC, out)
 
 
+def samplings(
+    ahead: Sequence[Field | None],
+    behind: Sequence[Field | None],
+    offsets: Sequence[int],
+    box: Box | None = None,
+) -> list[Sampling | None]:
+    """Works out where the content of a frame, or of a part of it, is in the frames of a window.
+
+    Args:
+        ahead: Flow from the frame to the next, from there to the one after it, and so on; see
+            ``displacements``.
+        behind: Flow from the frame to the previous one, and so on.
+        offsets: Of the K frames of the window.
+        box: Part of the frame that is wanted; everything by default.
+
+    Returns:
+        For each frame of the window where to sample it; ``None`` where the frame itself is meant.
+    """
+    onward, back = displacements(ahead, box), displacements(behind, box)
+    moved = (
+        onward[offset - 1] if offset > 0 else back[-offset - 1] if offset else None
+        for offset in offsets
+    )
+    return [None if field is None else Sampling(field, box) for field in moved]
+
+
 def _sampled(
     plane: Plane, points: NDArray[np.float32], kernel: int, out: Plane | None = None
 ) -> Plane:
@@ -193,15 +219,16 @@ def align(
         out_uv: Takes the chroma, 2 K x H / 2 x W / 2.
     """
     ahead, behind = steps[centre:], steps[:centre][::-1]
-    onward = displacements([step and step.onward for step in ahead[: max(offsets)]])
-    back = displacements([step and step.back for step in behind[: -min(offsets)]])
-    for k, offset in enumerate(offsets):
-        moved = onward[offset - 1] if offset > 0 else back[-offset - 1] if offset else None
-        if moved is None:
+    placed = samplings(
+        [step and step.onward for step in ahead[: max(offsets)]],
+        [step and step.back for step in behind[: -min(offsets)]],
+        offsets,
+    )
+    for k, (offset, sampling) in enumerate(zip(offsets, placed, strict=True)):
+        if sampling is None:
             np.copyto(out_y[k], y[centre])
             np.copyto(out_uv[2 * k : 2 * k + 2], uv[centre])
             continue
-        sampling = Sampling(moved)
         sampling.luma(y[centre + offset], out_y[k])
         for plane in range(2):
             sampling.chroma(uv[centre + offset, plane], out_uv[2 * k + plane])
@@ -209,4 +236,3 @@ def align(
 
 # Searches keep scratch memory and serve one call at a time.
 _idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
-
