@@ -87,20 +87,20 @@ def test_the_picture_is_what_the_script_gives(vsvqe, film, tmp_path):
     assert all(same(a, b) for a, b in zip(got, wanted, strict=True))
 
 
-def test_the_script_is_the_dry_run(vsvqe, film, tmp_path):
+def test_the_script_is_the_dry_run(here, film, tmp_path):
     script = tmp_path / "restore.vpy"
     options = ("--traditional", "unsharp:0.5", "--superres", "--superres-model", "fast")
-    dry = vsvqe("run", film, tmp_path / "out.mkv", *options, "--dry-run")
-    written = vsvqe("script", film, script, *options)
+    dry = here("run", film, tmp_path / "out.mkv", *options, "--dry-run")
+    written = here("script", film, script, *options)
     assert dry.returncode == written.returncode == 0, dry.stderr + written.stderr
     assert script.read_text() == dry.stdout
     sharpened, enlarged = dry.stdout.index("traditional.unsharp"), dry.stdout.index("vqe.SuperRes")
     assert sharpened < enlarged
 
 
-def test_filters_run_in_the_order_in_which_they_are_written(vsvqe, film, tmp_path):
+def test_filters_run_in_the_order_in_which_they_are_written(here, film, tmp_path):
     options = ("--superres", "--superres-model", "fast", "--deblock", "fast", "--stabilize")
-    dry = vsvqe("run", film, tmp_path / "out.mkv", *options, "--backend", "cpu", "--dry-run")
+    dry = here("run", film, tmp_path / "out.mkv", *options, "--backend", "cpu", "--dry-run")
     lines = [line for line in dry.stdout.splitlines() if "vqe." in line]
     assert [line.split("vqe.")[1].split("(")[0] for line in lines] == [
         *("SuperRes", "Deblock", "Stabilize")
@@ -279,12 +279,12 @@ def test_hdr_is_still_hdr(vsvqe, tmp_path, codec):
     assert list(np.frombuffer(light, np.uint32)[:2]) == [1000, 400]
 
 
-def test_formats_that_an_encoder_does_not_take_are_converted_to_the_nearest(vsvqe, tmp_path):
+def test_formats_that_an_encoder_does_not_take_are_converted_to_the_nearest(here, tmp_path):
     source = movie(
         tmp_path / "in.mkv", 3, codec="ffv1", options={}, pixel_format="yuv444p16le", beside=False
     )
     out = tmp_path / "out.mkv"
-    assert_whole(vsvqe("run", source, out, "--codec", "libx265", "-q"), out)
+    assert_whole(here("run", source, out, "--codec", "libx265", "-q"), out)
     with av.open(str(out)) as container:
         assert container.streams.video[0].pix_fmt == "yuv444p12le"
 
@@ -384,8 +384,9 @@ def test_a_full_disk_ends_with_a_sentence_and_no_file(vsvqe, film, tmp_path):
         (("{film}", "out.webm", "--codec", "libvpx-vp9", "-q"), 3, "--no-audio"),
     ],
 )
-def test_mistakes_are_told_in_a_sentence(vsvqe, film, tmp_path, arguments, code, told):
-    run = vsvqe("run", *(word.format(film=film) for word in arguments), cwd=tmp_path)
+def test_mistakes_are_told_in_a_sentence(here, film, tmp_path, monkeypatch, arguments, code, told):
+    monkeypatch.chdir(tmp_path)
+    run = here("run", *(word.format(film=film) for word in arguments))
     assert run.returncode == code, run.stderr
     assert told in " ".join(run.stderr.replace("│", " ").split())
     assert "Traceback" not in run.stderr
@@ -394,7 +395,7 @@ def test_mistakes_are_told_in_a_sentence(vsvqe, film, tmp_path, arguments, code,
 
 
 def test_help_has_no_colours_when_piped(vsvqe):
-    for words in ((), ("run",), ("script",)):
-        run = vsvqe(*words, "--help")
-        assert run.returncode == 0
-        assert "\x1b" not in run.stdout
+    run = vsvqe("run", "--help")
+    assert run.returncode == 0
+    assert "--superres" in run.stdout
+    assert "\x1b" not in run.stdout

@@ -78,7 +78,10 @@ def _show(finding: Finding) -> None:
 def _fixed(finding: Finding, check: Callable[[], Iterator[Finding]]) -> Finding:
     assert finding.fix is not None
     console.say(f"running {' '.join(finding.fix)}")
-    subprocess.run(finding.fix, check=False, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    done = subprocess.run(
+        finding.fix, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    console.say((done.stdout + done.stderr).strip())
     return next((again for again in check() if again.about == finding.about), finding)
 
 

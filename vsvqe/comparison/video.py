@@ -41,6 +41,8 @@ def _soft(part: float) -> float:
 def wipe(first: Named, second: Named, sweep: float, pause: float) -> vs.VideoNode:
     """Returns the video: 8-bit RGB, of the size of the clips.
 
+    Clips that are over before the line is back are repeated until it is.
+
     Args:
         first: Seen on the left of the line.
         second: Of the same size, length and rate; seen on its right.
@@ -49,6 +51,9 @@ def wipe(first: Named, second: Named, sweep: float, pause: float) -> vs.VideoNod
     """
     one, two = as_rgb(first.clip), as_rgb(second.clip)
     rate = float(first.clip.fps)
+    times = math.ceil(2 * (sweep + pause) * rate / one.num_frames)
+    if times > 1:
+        one, two = one.std.Loop(times), two.std.Loop(times)
     width, height = one.width, one.height
     stamps = [_stamp(named.label, width, height) for named in (first, second)]
 
@@ -60,7 +65,8 @@ def wipe(first: Named, second: Named, sweep: float, pause: float) -> vs.VideoNod
             target[:, place:] = np.asarray(f[1][plane])[:, place:]
             _write(target[:, :place], stamps[0], left=True)
             _write(target[:, place:], stamps[1], left=False)
-            target[:, max(0, place - _LINE) : place + _LINE] = 255
+            if 0 < place < width:
+                target[:, max(0, place - _LINE) : place + _LINE] = 255
         return frame
 
     return one.std.ModifyFrame([one, two], draw)

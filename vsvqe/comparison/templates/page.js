@@ -86,22 +86,24 @@ function paint(source, from, to, offset) {
   pen.imageSmoothingEnabled = state.scale < 1;
   pen.imageSmoothingQuality = "high";
   pen.drawImage(
-    source, state.x + offset, state.y, data.width * state.scale, data.height * state.scale);
+    source, Math.round(state.x) + offset, Math.round(state.y),
+    data.width * state.scale, data.height * state.scale);
   if (state.scale >= GRID_FROM) grid(offset);
   pen.restore();
 }
 
 function grid(offset) {
-  const left = state.x + offset;
+  const left = Math.round(state.x) + offset;
+  const top = Math.round(state.y);
   pen.beginPath();
   for (let column = 0; column <= data.width; column++) {
     const x = Math.round(left + column * state.scale) + 0.5;
     if (x < 0 || x > view.width) continue;
-    pen.moveTo(x, Math.max(0, state.y));
-    pen.lineTo(x, Math.min(view.height, state.y + data.height * state.scale));
+    pen.moveTo(x, Math.max(0, top));
+    pen.lineTo(x, Math.min(view.height, top + data.height * state.scale));
   }
   for (let row = 0; row <= data.height; row++) {
-    const y = Math.round(state.y + row * state.scale) + 0.5;
+    const y = Math.round(top + row * state.scale) + 0.5;
     if (y < 0 || y > view.height) continue;
     pen.moveTo(Math.max(0, left), y);
     pen.lineTo(Math.min(view.width, left + data.width * state.scale), y);
