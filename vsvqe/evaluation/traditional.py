@@ -53,13 +53,22 @@ def laplacian(clip: vs.VideoNode, amount: float = 0.2) -> vs.VideoNode:
 
 
 def mean(clip: vs.VideoNode, radius: int = 1) -> vs.VideoNode:
-    """Smooths with the mean of a square of ``2 * radius + 1`` pixels.
+    """Smooths with the mean of a square.
+
+    Args:
+        clip: Any constant format of the core's filters.
+        radius: The square has sides of ``2 * radius + 1`` pixels; 1 to 12.
+
+    Raises:
+        ValueError: ``radius`` is out of range.
 
     Example:
         >>> from vsvqe.evaluation import traditional
         >>> smoother = traditional.mean(clip, 2)  # doctest: +SKIP
     """
-    return clip.std.BoxBlur(_planes(clip), radius, 1, radius, 1)
+    if radius not in range(1, 13):
+        raise ValueError(f"radius={radius!r} must be a whole number from 1 to 12")
+    return clip.std.Convolution([1] * (2 * radius + 1), planes=_planes(clip), mode="hv")
 
 
 def gaussian(clip: vs.VideoNode, sigma: float = 1.0) -> vs.VideoNode:
