@@ -279,6 +279,62 @@ def test_hdr_is_still_hdr(vsvqe, tmp_path, codec):
     assert list(np.frombuffer(light, np.uint32)[:2]) == [1000, 400]
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_covers_and_fonts_come_along_where_they_can(here, tmp_path, suffix):
+    plain = movie(tmp_path / "plain.mkv", 5, beside=False)
+    source = tmp_path / "in.mkv"
+    picture = np.full((16, 16, 3), 200, np.uint8)
+    cover = cv2.imencode(".png", picture)[1].tobytes()
+    with av.open(str(plain)) as one, av.open(str(source), "w") as two:
+        video = two.add_stream_from_template(one.streams.video[0])
+        two.add_attachment("font.ttf", "application/x-truetype-font", b"glyphs")
+        two.add_attachment("cover.png", "image/png", cover)
+        for packet in one.demux():
+            if packet.size:
+                packet.stream = video
+                two.mux(packet)
+    out = tmp_path / f"out{suffix}"
+    run = here("run", source, out, *QUICK)
+    assert_whole(run, out)
+    with av.open(str(out)) as container:
+        assert len(container.streams.video) == 2
+        shown = next(container.decode(container.streams.video[1])).to_ndarray(format="rgb24")
+        assert (shown == picture).all()
+        fonts = {s.name: s.data for s in container.streams if s.type == "attachment"}
+    assert fonts == ({"font.ttf": b"glyphs"} if suffix == ".mkv" else {})
+    assert ("font.ttf is left out" in run.stderr) == (suffix == ".mp4")
+
+
+def test_turned_pictures_are_upright_and_late_beginnings_begin(here, tmp_path):
+    plain = movie(tmp_path / "plain.mp4", 5)
+    turned, late = tmp_path / "turned.mp4", tmp_path / "late.ts"
+    for path in (turned, late):
+        with av.open(str(plain)) as one, av.open(str(path), "w") as two:
+            wanted = [s for s in one.streams if s.type in ("video", "audio")]
+            streams = {s.index: two.add_stream_from_template(s) for s in wanted}
+            if path is turned:
+                streams[0].set_display_rotation(90)
+            for packet in one.demux(wanted):
+                if packet.size:
+                    if path is late:
+                        seconds = round(2 / packet.time_base)
+                        packet.pts, packet.dts = packet.pts + seconds, packet.dts + seconds
+                    packet.stream = streams[packet.stream.index]
+                    two.mux(packet)
+    upright = tmp_path / "upright.mkv"
+    assert_whole(here("run", turned, upright, *QUICK), upright)
+    with av.open(str(upright)) as container:
+        frame = next(container.decode(video=0))
+        assert (frame.width, frame.height, frame.rotation) == (48, 64, 0)
+    early = tmp_path / "early.mkv"
+    assert_whole(here("run", late, early, *QUICK), early)
+    assert times_of(late)[0] > 1
+    assert np.diff(times_of(early)) == pytest.approx(np.diff(times_of(late)), abs=0.0011)
+    gap = times_of(late)[0] - times_of(late, "audio")[0]
+    assert min(times_of(early)[0], times_of(early, "audio")[0]) == pytest.approx(0, abs=0.03)
+    assert times_of(early)[0] - times_of(early, "audio")[0] == pytest.approx(gap, abs=0.0021)
+
+
 def test_formats_that_an_encoder_does_not_take_are_converted_to_the_nearest(here, tmp_path):
     source = movie(
         tmp_path / "in.mkv", 3, codec="ffv1", options={}, pixel_format="yuv444p16le", beside=False

@@ -17,6 +17,7 @@ _OWN_TAGS = {"encoder", "major_brand", "minor_version", "compatible_brands", "du
 _PICTURE_TAGS = {"bps", "number_of_frames", "number_of_bytes", "rotate", "vendor_id", "encoder"}
 # Text subtitles that can be rewritten, and what a container takes instead.
 _TEXT = {"subrip", "srt", "mov_text", "webvtt", "text", "ass", "ssa"}
+_COVERS = {"mjpeg": "jpeg", "png": "png"}
 _TEXT_OF = {"matroska": "subrip", "mp4": "mov_text", "mov": "mov_text", "webm": "webvtt"}
 
 
@@ -41,6 +42,8 @@ class Companions:
     """What is not carried over any more."""
     copied: dict[int, av.stream.Stream] = field(default_factory=dict)
     rewritten: dict[int, "_Subtitles"] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    """Names of fonts and covers that the container can't hold."""
 
     def packets(self) -> Iterator[tuple[Fraction, av.Packet]]:
         """Gives the packets, rewritten where need be, with their time in seconds."""
@@ -48,11 +51,13 @@ class Companions:
         if not wanted:
             return
         for packet in self.source.demux(*wanted):
-            if packet.pts is None or not packet.size:
+            if not packet.size:
                 continue
-            if not packet.stream.disposition & av.stream.Disposition.attached_pic:
-                if not self._shown(packet):
-                    continue
+            if packet.stream.disposition & av.stream.Disposition.attached_pic:
+                packet.pts = packet.dts = 0
+            elif packet.pts is None or not self._shown(packet):
+                continue
+            else:
                 self._move(packet)
             subtitles = self.rewritten.get(packet.stream_index)
             if subtitles:
@@ -146,8 +151,8 @@ def add(
     for stream in source.streams:
         if stream.index == main.index or not _wanted(stream, keep):
             continue
-        if stream.type == "attachment":
-            result.add_attachment(stream.name or "", stream.mimetype or "", stream.data)
+        if stream.type in ("attachment", "video"):
+            _attach(stream, result, found)
             continue
         target = _target(stream, result, found)
         target.metadata.update(_without(stream.metadata, _OWN_TAGS))
@@ -165,6 +170,31 @@ def _wanted(stream: av.stream.Stream, keep: Keep) -> bool:
     )
 
 
+def _attach(
+    stream: av.stream.Stream, result: av.container.OutputContainer, found: Companions
+) -> None:
+    """Takes fonts and covers along, as far as the container knows such things."""
+    matroska = result.format.name == "matroska"
+    if stream.type == "attachment" and matroska:
+        result.add_attachment(stream.name or "attached", stream.mimetype or "", stream.data)
+        return
+    codec = "" if stream.type == "attachment" else stream.codec_context.codec.canonical_name
+    if matroska and codec in _COVERS:
+        data = _first_packet(Path(found.source.name), stream.index)
+        result.add_attachment(f"cover.{_COVERS[codec]}", f"image/{codec}", data)
+    elif codec and codec in result.supported_codecs:
+        target = result.add_stream_from_template(stream, opaque=True)
+        target.disposition = stream.disposition
+        found.copied[stream.index] = target
+    else:
+        found.left_out.append(stream.name or codec)
+
+
+def _first_packet(path: Path, index: int) -> bytes:
+    with av.open(str(path)) as source:
+        return bytes(next(packet for packet in source.demux(index) if packet.size))
+
+
 def _target(
     stream: av.stream.Stream, result: av.container.OutputContainer, found: Companions
 ) -> av.stream.Stream:
@@ -177,9 +207,7 @@ def _target(
         target = result.add_stream(_TEXT_OF[container])
         found.rewritten[stream.index] = _Subtitles(stream, target)
         return target
-    without = {"audio": "--no-audio", "subtitle": "--no-subtitles"}.get(
-        stream.type, "--no-metadata"
-    )
+    without = "--no-audio" if stream.type == "audio" else "--no-subtitles"
     raise SourceError(
         f"stream {stream.index} of the source ({stream.type}, {codec}) can't be stored in a "
         f"{container} file; name the result .mkv, or leave such streams out with {without}"

@@ -86,6 +86,11 @@ class Job:
         if self.restart:
             shutil.rmtree(self._folder, ignore_errors=True)
         opened = Opened(self)
+        if not self.to_images:
+            assert self.encoding is not None
+            mux.rehearse(
+                self._container, self.encoding, opened.picture, self._companions, self.keep
+            )
         with written(self._folder):
             self._folder.parent.mkdir(parents=True, exist_ok=True)
         known = self._folder.is_dir()
@@ -120,11 +125,11 @@ class Job:
         unfinished = journal.folder / f"unfinished{result.suffix}"
         mux.mux(
             unfinished,
-            mux.CONTAINERS[result.suffix.lower()],
+            self._container,
             [segments.segment_path(journal, entry.segment) for entry in entries],
             entries,
             opened.timeline,
-            None if self.from_images else Path(self.source),
+            self._companions,
             self.keep,
             excerpt=self.excerpt is not None,
         )
@@ -139,6 +144,15 @@ class Job:
         images.write_missing(
             opened.clip, self.result, opened.first_number, journal, progress.advance
         )
+
+    @property
+    def _container(self) -> str:
+        return mux.CONTAINERS[Path(self.result).suffix.lower()]
+
+    @property
+    def _companions(self) -> Path | None:
+        """The file with what travels beside the picture."""
+        return None if self.from_images else Path(self.source)
 
     @property
     def _folder(self) -> Path:

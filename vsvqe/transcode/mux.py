@@ -1,6 +1,9 @@
 """Joins the segments and what travels beside the picture into the result."""
 
+import io
+import logging
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,14 +11,60 @@ import av
 
 from . import companions
 from .companions import Keep
-from .encoder import GRID
+from .encoder import GRID, Encoding, Picture, open_encoder
 from .errors import EncoderError, SourceError
 from .journal import Entry
 from .storage import written
 from .timeline import Timeline
 
+logger = logging.getLogger(__name__)
+
 CONTAINERS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".webm": "webm"}
 """FFmpeg's names of the containers that can be written, by suffix."""
+
+
+def rehearse(
+    container: str, settings: Encoding, picture: Picture, source: Path | None, keep: Keep
+) -> None:
+    """Begins a result in memory: what can't be done shows before hours of work, not after.
+
+    Args:
+        container: FFmpeg's name of its format.
+        settings: The encoder.
+        picture: What it is told.
+        source: See ``mux``.
+        keep: See ``mux``.
+
+    Raises:
+        EncoderError: The encoder refuses its settings.
+        SourceError: The container can't hold a stream of the source.
+    """
+    with ExitStack() as stack:
+        result = stack.enter_context(av.open(io.BytesIO(), "w", container))
+        stream = open_encoder(result, settings, picture)
+        try:
+            stream.codec_context.open()
+        except (av.error.FFmpegError, ValueError) as error:
+            raise EncoderError(
+                f"the encoder {settings.codec} refuses {dict(settings.options)}: {error}"
+            ) from error
+        if source is not None:
+            opened = stack.enter_context(av.open(str(source)))
+            found = companions.add(opened, result, keep, Fraction(0), None)
+            for name in found.left_out:
+                logger.warning("%s is left out: a %s file can't hold it", name, container)
+        try:
+            result.start_encoding()
+        except (av.error.FFmpegError, ValueError) as error:
+            raise SourceError(_refused(container, error)) from error
+
+
+def _refused(container: str, error: Exception) -> str:
+    return (
+        f"the streams of the source and the encoder's can't be put into one {container} file "
+        f"({error}); name the result .mkv, or leave streams out with --no-audio and "
+        "--no-subtitles"
+    )
 
 
 def mux(
@@ -71,10 +120,7 @@ def mux(
             except OSError:
                 raise
             except av.error.FFmpegError as error:
-                raise SourceError(
-                    f"a stream of {source} can't be carried over: {error.strerror}; name the "
-                    "result .mkv, or leave streams out with --no-audio and --no-subtitles"
-                ) from error
+                raise SourceError(_refused(container, error)) from error
 
 
 def _picture(
