@@ -15,6 +15,7 @@ _COMMANDS = {
     "compare": ("compare", "compare"),
     "metrics": ("metrics", "metrics"),
     "models": ("models", "models"),
+    "bench": ("bench", "bench"),
     "doctor": ("doctor", "doctor"),
 }
 
