@@ -80,10 +80,10 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A film of 600 frames of varying length, wide pixels, with all that travels beside."""
+    """A film of 540 frames of varying length, wide pixels, with all that travels beside."""
     return movie(
         tmp_path_factory.mktemp("film") / "film.mkv",
-        600,
+        540,
         variable=True,
         aspect=Fraction(4, 3),
         colours=(6, 6, 6, 1),

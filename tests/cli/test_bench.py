@@ -44,7 +44,8 @@ def test_the_fastest_is_found_and_what_fails_is_told(clip) -> None:
     ]
     assert found[-1].fps is None
     assert "must not be negative" in found[-1].reason
-    assert found[2].fps == pytest.approx(1 / 0.02, rel=0.5)
+    assert found[2].fps is not None
+    assert 0 < found[2].fps <= 1 / 0.02
     assert tuning.recommended(found) is found[0]
 
 

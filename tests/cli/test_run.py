@@ -71,13 +71,13 @@ def test_all_that_is_beside_the_picture_stays(vsvqe, film, tmp_path, suffix):
         assert (*named, context.color_range) == (6, 6, 6, 1)
 
 
-def test_the_picture_is_what_the_script_gives(vsvqe, film, tmp_path):
+def test_the_picture_is_what_the_script_gives(here, film, tmp_path):
     out = tmp_path / "out.mkv"
     options = ("--deblock", "fast", "--backend", "cpu", "--preview", "30f@240f")
-    dry = vsvqe("run", film, out, *options, *LOSSLESS, "--dry-run")
+    dry = here("run", film, out, *options, *LOSSLESS, "--dry-run")
     assert dry.returncode == 0, dry.stderr
     assert not out.exists()
-    assert_whole(vsvqe("run", film, out, *options, *LOSSLESS, "-q"), out)
+    assert_whole(here("run", film, out, *options, *LOSSLESS, "-q"), out)
     names: dict = {}
     exec(dry.stdout, names)
     vs.clear_outputs()
@@ -107,10 +107,10 @@ def test_filters_run_in_the_order_in_which_they_are_written(here, film, tmp_path
     ]
 
 
-def test_a_preview_takes_its_part_of_everything(vsvqe, tmp_path):
+def test_a_preview_takes_its_part_of_everything(here, tmp_path):
     source = movie(tmp_path / "in.mkv", 60)
     out = tmp_path / "out.mkv"
-    assert_whole(vsvqe("run", source, out, "--preview", "0.8s@0.5s", *LOSSLESS, "-q"), out)
+    assert_whole(here("run", source, out, "--preview", "0.8s@0.5s", *LOSSLESS, "-q"), out)
     # 0.5 s is during frame 12, which begins at 0.48 s.
     wanted = pictures(clip_of(source)[12:32])
     got = decode(out)
@@ -130,8 +130,7 @@ def test_a_preview_takes_its_part_of_everything(vsvqe, tmp_path):
 @pytest.mark.parametrize(
     ("codec", "options", "suffix"),
     [
-        ("libx264", ("--preset", "medium"), ".mkv"),
-        ("libx265", ("--preset", "ultrafast"), ".mp4"),
+        ("libx264", ("--preset", "medium"), ".mp4"),
         ("ffv1", (), ".mkv"),
     ],
 )
@@ -153,8 +152,12 @@ def test_killed_and_repeated_the_result_is_bit_identical(
         # Killed at the very end it may be complete, but never anything between.
         assert not resumed.exists() or resumed.read_bytes() == whole.read_bytes()
     assert kills
-    # What a power cut may leave: a line of which only half was written.
+    # What a failing disk and a power cut may leave: a wrong bit, and half of a line.
     if folder.is_dir():
+        segment = folder / "000000.mkv"
+        data = bytearray(segment.read_bytes())
+        data[len(data) // 2] ^= 1
+        segment.write_bytes(data)
         with (folder / "journal.jsonl").open("a") as journal:
             journal.write('{"segment": 2, "sha')
     assert_whole(vsvqe("run", film, resumed, *arguments), resumed)
@@ -198,41 +201,29 @@ def test_a_beginning_is_not_continued_by_another_command(vsvqe, started, film, t
     assert_whole(vsvqe(*other, "--restart"), out)
 
 
-def test_a_damaged_segment_is_made_again(vsvqe, started, film, tmp_path):
-    whole, out = tmp_path / "whole.mkv", tmp_path / "out.mkv"
-    assert_whole(vsvqe("run", film, whole, *SLOW, "-q"), whole)
-    _interrupted(started, film, out, *SLOW, how=signal.SIGKILL)
-    segment = out.with_name("out.mkv.vsvqe") / "000000.mkv"
-    data = bytearray(segment.read_bytes())
-    data[len(data) // 2] ^= 1
-    segment.write_bytes(data)
-    assert_whole(vsvqe("run", film, out, *SLOW, "-q"), out)
-    assert out.read_bytes() == whole.read_bytes()
-
-
-def test_two_runs_do_not_write_the_same_file(vsvqe, film, tmp_path):
+def test_two_runs_do_not_write_the_same_file(here, film, tmp_path):
     folder = tmp_path / "out.mkv.vsvqe"
     folder.mkdir()
     with FileLock(folder / "lock"):
-        second = vsvqe("run", film, tmp_path / "out.mkv", "-q", *LOSSLESS)
+        second = here("run", film, tmp_path / "out.mkv", "-q", *LOSSLESS)
     assert second.returncode == 6
     assert "another process" in second.stderr
 
 
-def test_what_exists_is_not_overwritten_unasked(vsvqe, film, tmp_path):
+def test_what_exists_is_not_overwritten_unasked(here, film, tmp_path):
     out = tmp_path / "out.mkv"
     out.write_bytes(b"precious")
-    refused = vsvqe("run", film, out, *LOSSLESS, "-q")
+    refused = here("run", film, out, *LOSSLESS, "-q")
     assert (refused.returncode, out.read_bytes()) == (6, b"precious")
     assert "--overwrite" in refused.stderr
     assert list(tmp_path.iterdir()) == [out]
-    assert_whole(vsvqe("run", film, out, *LOSSLESS, "-q", "--overwrite"), out)
+    assert_whole(here("run", film, out, *LOSSLESS, "-q", "--overwrite"), out)
 
 
-def test_the_source_is_never_overwritten(vsvqe, tmp_path):
+def test_the_source_is_never_overwritten(here, tmp_path):
     source = movie(tmp_path / "in.mkv", 10)
     before = source.read_bytes()
-    refused = vsvqe("run", source, source, *LOSSLESS, "-q", "--overwrite")
+    refused = here("run", source, source, *LOSSLESS, "-q", "--overwrite")
     assert refused.returncode == 6
     assert "the source itself" in refused.stderr
     assert source.read_bytes() == before
@@ -245,7 +236,7 @@ HDR = {
 
 
 @pytest.mark.parametrize("codec", ["libx265", "libsvtav1", "libx264"])
-def test_hdr_is_still_hdr(vsvqe, tmp_path, codec):
+def test_hdr_is_still_hdr(here, tmp_path, codec):
     source = movie(
         tmp_path / "in.mkv",
         4,
@@ -256,7 +247,7 @@ def test_hdr_is_still_hdr(vsvqe, tmp_path, codec):
         beside=False,
     )
     out = tmp_path / "out.mkv"
-    assert_whole(vsvqe("run", source, out, "--codec", codec, "-q"), out)
+    assert_whole(here("run", source, out, "--codec", codec, "-q"), out)
 
     def told(path: Path) -> tuple[list, np.ndarray, bytes]:
         with av.open(str(path)) as container:
@@ -345,43 +336,43 @@ def test_formats_that_an_encoder_does_not_take_are_converted_to_the_nearest(here
         assert container.streams.video[0].pix_fmt == "yuv444p12le"
 
 
-def test_images_in_and_out(vsvqe, tmp_path):
+def test_images_in_and_out(here, tmp_path):
     rng = np.random.default_rng(1)
     originals = [rng.integers(0, 256, (48, 64, 3), np.uint8) for _ in range(30)]
     (tmp_path / "in").mkdir()
     for number, picture in enumerate(originals, 7):
         cv2.imwrite(str(tmp_path / "in" / f"{number:05}.png"), picture)
     images = str(tmp_path / "in" / "%05d.png")
-    run = vsvqe("run", images, tmp_path / "out" / "%04d.png", "-q")
+    run = here("run", images, tmp_path / "out" / "%04d.png", "-q")
     assert run.returncode == 0, run.stderr
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == [f"{number:04}.png" for number in range(7, 37)]
     for number, picture in enumerate(originals, 7):
         assert (cv2.imread(str(tmp_path / "out" / f"{number:04}.png")) == picture).all()
     video = tmp_path / "out.mkv"
-    assert_whole(vsvqe("run", images, video, "--fps", "30000/1001", *LOSSLESS, "-q"), video)
+    assert_whole(here("run", images, video, "--fps", "30000/1001", *LOSSLESS, "-q"), video)
     with av.open(str(video)) as container:
         got = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
     assert all((a == b).all() for a, b in zip(got, originals, strict=True))
     assert times_of(video)[-1] == pytest.approx(29 * 1001 / 30000, abs=0.001)
     (tmp_path / "in" / "00012.png").unlink()
-    refused = vsvqe("run", images, tmp_path / "again.mkv", "-q")
+    refused = here("run", images, tmp_path / "again.mkv", "-q")
     assert refused.returncode == 3
     assert "00012.png is missing" in refused.stderr
 
 
-def test_several_files_go_to_a_folder_and_one_bad_one_does_not_stop_the_others(vsvqe, tmp_path):
+def test_several_files_go_to_a_folder_and_one_bad_one_does_not_stop_the_others(here, tmp_path):
     good = [movie(tmp_path / f"{name}.mkv", 5) for name in ("one", "two")]
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"no video at all")
-    run = vsvqe("run", good[0], bad, good[1], f"{tmp_path / 'out'}/", *LOSSLESS, "-q")
+    run = here("run", good[0], bad, good[1], f"{tmp_path / 'out'}/", *LOSSLESS, "-q")
     assert run.returncode == 3
     assert "bad.mp4" in run.stderr
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["one.mkv", "two.mkv"]
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
-def test_a_source_that_is_cut_off_is_refused(vsvqe, tmp_path, suffix):
+def test_a_source_that_is_cut_off_is_refused(here, tmp_path, suffix):
     whole = encode(scene(96, 64, 120), tmp_path / f"whole{suffix}", audio=True)
     if suffix == ".mp4":
         moved = tmp_path / "moved.mp4"
@@ -398,7 +389,7 @@ def test_a_source_that_is_cut_off_is_refused(vsvqe, tmp_path, suffix):
     cut = tmp_path / f"cut{suffix}"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     out = tmp_path / "out.mkv"
-    refused = vsvqe("run", cut, out, *QUICK)
+    refused = here("run", cut, out, *QUICK)
     assert refused.returncode == 3, refused.stderr
     assert "cut off" in refused.stderr
     assert not out.exists()
@@ -418,7 +409,7 @@ def test_a_full_disk_ends_with_a_sentence_and_no_file(vsvqe, film, tmp_path):
     assert "Traceback" not in full.stderr
     assert not out.exists()
     assert_whole(vsvqe("run", film, out, *LOSSLESS, "-q"), out)
-    assert len(decode(out)) == 600
+    assert len(decode(out)) == 540
 
 
 @pytest.mark.parametrize(
@@ -433,7 +424,7 @@ def test_a_full_disk_ends_with_a_sentence_and_no_file(vsvqe, film, tmp_path):
         (("{film}", "out.mkv", "--strength", "0.5"), 2, "without --deblock"),
         (("{film}", "out.mkv", "--deblock", "fast", "--strength", "7"), 4, "from 0 to 1"),
         (("{film}", "out.mkv", "--filter", "Deblok()"), 2, "there is no filter Deblok"),
-        (("{film}", "out.mkv", "--filter", "std.Trim(length=3)"), 4, "3 frames of 600"),
+        (("{film}", "out.mkv", "--filter", "std.Trim(length=3)"), 4, "3 frames of 540"),
         (("{film}", "out.mkv", "--preview", "soon"), 2, "10s@1:23"),
         (("{film}", "out.mkv", "--preview", "1s@9:00"), 3, "begins after the clip"),
         (("{film}", "{film}", "out.mkv"), 2, "name a folder"),
