@@ -2,6 +2,7 @@
 
 import bisect
 import logging
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,10 +11,16 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import vapoursynth as vs
 
 from .errors import SourceError
 from .script import reason
+
+logger = logging.getLogger(__name__)
+
+# FFmpeg's AV_NOPTS_VALUE.
+_NONE = -(2**63)
 
 
 @dataclass(frozen=True)
@@ -70,14 +77,67 @@ def of_file(path: Path, clip: vs.VideoNode) -> Timeline:
             opened = vs.core.bs.VideoSource(str(path), exporttimestamps=True)
         except vs.Error as error:
             raise SourceError(f"{path} can't be opened as video: {reason(error)}") from error
-    stamps = list(opened["timestamps"])
-    if len(stamps) != clip.num_frames or not _growing(stamps):
-        raise SourceError(
-            f"the time stamps of {path} do not grow from frame to frame, so its timing can't be "
-            "carried over; rewrite it first (ffmpeg -i ... -c copy), or give --fps"
+    stamps, mended = increasing(opened["timestamps"])
+    if len(stamps) != clip.num_frames or stamps[0] == _NONE:
+        raise SourceError(f"{path} has no time stamps; say how fast it is with --fps")
+    if mended:
+        logger.warning(
+            "%d of %d time stamps of %s do not grow from frame to frame; these frames were spread "
+            "between their neighbours",
+            mended,
+            len(stamps),
+            path,
         )
     base = Fraction(opened["timebasenum"], opened["timebaseden"])
     return Timeline(stamps, base, Fraction(clip.fps))
+
+
+def increasing(stamps: Sequence[int]) -> tuple[list[int], int]:
+    """Mends time stamps that do not grow, as badly written files have them.
+
+    The largest number of stamps that grow are kept; the others are spread evenly between those
+    around them, moving these along where there is no room.
+
+    Args:
+        stamps: In display order.
+
+    Returns:
+        Stamps that grow from one to the next, and how many are not those given.
+
+    Example:
+        >>> from vsvqe.transcode.timeline import increasing
+        >>> increasing([0, 10, 40, 10, 50])
+        ([0, 10, 40, 45, 50], 1)
+    """
+    if all(a < b for a, b in pairwise(stamps)):
+        return list(stamps), 0
+    kept = _longest_increasing(stamps)
+    places = np.arange(len(stamps))
+    spread = np.interp(places, kept, [stamps[place] for place in kept])
+    found: list[int] = []
+    for place in places:
+        least = found[-1] + 1 if found else None
+        stamp = math.floor(spread[place])
+        found.append(stamp if least is None else max(stamp, least))
+    return found, sum(a != b for a, b in zip(found, stamps, strict=True))
+
+
+def _longest_increasing(values: Sequence[int]) -> list[int]:
+    """Returns the places of a longest increasing subsequence (patience sorting)."""
+    smallest: list[int] = []  # last value of the best subsequence of every length
+    ends: list[int] = []  # its place
+    before: list[int | None] = []
+    for place, value in enumerate(values):
+        length = bisect.bisect_left(smallest, value)
+        before.append(ends[length - 1] if length else None)
+        smallest[length : length + 1] = [value]
+        ends[length : length + 1] = [place]
+    found: list[int] = []
+    at: int | None = ends[-1]
+    while at is not None:
+        found.append(at)
+        at = before[at]
+    return found[::-1]
 
 
 @dataclass(frozen=True)
@@ -162,10 +222,6 @@ def _moment(text: str) -> Moment:
         raise ValueError(text)
     hours, minutes, seconds = match.groups()
     return Moment(3600 * int(hours or 0) + 60 * int(minutes or 0) + Fraction(seconds), None)
-
-
-def _growing(stamps: Sequence[int]) -> bool:
-    return all(a < b for a, b in pairwise(stamps))
 
 
 @contextmanager
