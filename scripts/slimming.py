@@ -127,7 +127,7 @@ class Study:
         """Returns typical inputs."""
         window = self.base.window
         batches = (
-            self.pairs.batch(np.random.default_rng((7, n)), 1, 256, window)
+            self.pairs.batch(np.random.default_rng((7, n)), 1, 160, window)
             for n in range(CALIBRATION)
         )
         return [{"y": b.y.numpy(), "uv": b.uv.flatten(1, 2).numpy()} for b in batches]

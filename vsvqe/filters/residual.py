@@ -1,6 +1,7 @@
 """Own models (planes layout): a clip in, the residual that the model wants added out."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import vapoursynth as vs
@@ -10,10 +11,11 @@ from ..cards import Card
 from ..graph import chunks, flow, planes, scenes
 from ..graph.clips import ClipFacts
 from ..graph.nodes import own_node
+from ..inference.pool import side_by_side
 from ..inference.session import Session, SessionRequest, open_session
 from ..inference.tiles import Geometry, Size, TiledRunner
 from ..inference.workspace import Workspace
-from ..motion.alignment import align
+from ..motion.alignment import alignment
 from .options import Options, half_precision
 
 # The model's smallest unit: two luma pixels and one chroma sample.
@@ -101,9 +103,20 @@ def residual(
             reader.read(window, y, uv)
             if card.aligned:
                 steps = flow.steps(window)
-                for i in range(len(out)):
-                    centre, targets = overlap + i, (inputs[0][i], inputs[1][i])
-                    align(y[:, 0], uv, steps, centre, card.offsets, *targets)
+                chained = side_by_side(
+                    partial(
+                        alignment,
+                        y[:, 0],
+                        uv,
+                        steps,
+                        overlap + i,
+                        card.offsets,
+                        inputs[0][i],
+                        inputs[1][i],
+                    )
+                    for i in range(len(out))
+                )
+                side_by_side(job for jobs in chained for job in jobs)
             runner.run(inputs or [y, uv], [y_residual, uv_residual])
             weight = weights(y) if weights else None
             for i, picture in enumerate(out):
