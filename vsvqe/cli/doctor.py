@@ -179,16 +179,17 @@ import sys
 import vapoursynth as vs, vsvqe as vqe
 clip = vs.core.std.BlankClip(format=vs.YUV420P8, width=64, height=64, length=2)
 clip = clip.std.SetFrameProps(_Matrix=1)
-vqe.Deblock(clip, model="deblock-fast-v1", backend=sys.argv[1]).get_frame(0).close()
+vqe.Deblock(clip, model=sys.argv[2], backend=sys.argv[1]).get_frame(0).close()
 """
 
 
 def _backend(name: str) -> Finding:
+    smallest = min(list_models("deblock"), key=lambda card: card.parameters)
     package = Path(vsvqe.__file__).parents[1]
     path = os.pathsep.join(filter(None, [str(package), os.environ.get("PYTHONPATH")]))
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _TRY, name],
+            [sys.executable, "-c", _TRY, name, smallest.name],
             capture_output=True,
             text=True,
             timeout=_SECONDS,
