@@ -337,7 +337,7 @@ view.addEventListener("wheel", (event) => {
 function setMode(mode) {
   state.mode = mode;
   document.querySelector(`input[value="${mode}"]`).checked = true;
-  byId("gain-label").style.visibility = mode === "difference" ? "visible" : "hidden";
+  byId("gain-label").hidden = mode !== "difference";
   if (state.fitted) fit();
   draw();
 }
