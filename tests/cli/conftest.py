@@ -8,12 +8,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-import vapoursynth as vs
-
-pytest.importorskip("rich_click")
-pytest.importorskip("av")
-if not hasattr(vs.core, "bs"):
-    pytest.skip("BestSource is not installed", allow_module_level=True)
 
 from vsvqe.cli import app
 

@@ -15,6 +15,9 @@ from support.codecs import encode
 
 from vsvqe.comparison.video import line_at
 
+if not hasattr(vs.core, "bs"):
+    pytest.skip("BestSource is not installed", allow_module_level=True)
+
 WIDTH, HEIGHT = 160, 96
 
 

@@ -16,6 +16,9 @@ from support.codecs import encode
 import vsvqe as vqe
 from vsvqe.cli import doctor as doctor_module
 
+if not hasattr(vs.core, "bs"):
+    pytest.skip("BestSource is not installed", allow_module_level=True)
+
 
 def test_models_are_listed_shown_and_found(here):
     listed = json.loads(here("models", "list", "--json").stdout)

@@ -18,6 +18,9 @@ from support.codecs import audio_packets, decode, encode
 
 from .movies import movie, texts_of, times_of
 
+if not hasattr(vs.core, "bs"):
+    pytest.skip("BestSource is not installed", allow_module_level=True)
+
 LOSSLESS = ("--codec", "ffv1")
 QUICK = ("--codec", "libx264", "--preset", "ultrafast", "-q")
 
