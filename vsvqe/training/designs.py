@@ -10,16 +10,21 @@ from torch import nn
 
 from vsvqe.nets.damage import DamageNet
 from vsvqe.nets.planes import PlanesNet
+from vsvqe.nets.refine import RefineNet
 from vsvqe.nets.window import Window
 from vsvqe.training import tasks
 from vsvqe.training.pairs import Pairs
 from vsvqe.training.perceptual import Perceptual
+from vsvqe.training.stage1 import Stage1
 from vsvqe.training.store import Store
 
 # Encoders refine what they repeat: later frames tell more about a frame than earlier ones.
 _CODED = Window((-2, -1, 0, 1, 2, 3, 4), aligned=True)
 _AHEAD = Window((0, 1, 2, 4), aligned=True)
 _AROUND = Window((-2, -1, 0, 1, 2), aligned=True)
+
+# The model whose output ASTF refines; the card of a refiner names it.
+ASTF_STAGE1 = "deblock-balanced-v1"
 
 _DEBLOCK = "Removes compression artifacts of H.264, HEVC and MPEG-4, from QP 20 to 42"
 _SUPERRES = "Doubles the size, of clean and of moderately compressed video"
@@ -54,7 +59,7 @@ class Design:
 
     description: str
     net: Callable[[], nn.Module]
-    task: Callable[[nn.Module, Material], tasks.Restoration | tasks.Damage]
+    task: Callable[[nn.Module, Material], tasks.Restoration | tasks.Refinement | tasks.Damage]
     rate: float = 1e-3
     low_precision: bool = True
 
@@ -71,11 +76,21 @@ def _superres(net: nn.Module, material: Material) -> tasks.Restoration:
 
 def _detail(net: nn.Module, material: Material) -> tasks.Detail:
     assert isinstance(net, PlanesNet)
+    pairs = Pairs(material.store, 2)
+    perceptual = _perceptual(material)
+    return tasks.Detail(net, pairs, material.valid, count=8, size=72, perceptual=perceptual)
+
+
+def _refinement(net: nn.Module, material: Material) -> tasks.Refinement:
+    assert isinstance(net, RefineNet)
+    pairs = Pairs(material.store, 1)
+    return tasks.Refinement(net, pairs, material.valid, Stage1(ASTF_STAGE1), _perceptual(material))
+
+
+def _perceptual(material: Material) -> Perceptual:
     if material.weights is None:
         raise ValueError("this design is perceptual: give the weights of SqueezeNet")
-    perceptual = Perceptual(material.weights)
-    pairs = Pairs(material.store, 2)
-    return tasks.Detail(net, pairs, material.valid, count=8, size=72, perceptual=perceptual)
+    return Perceptual(material.weights)
 
 
 def _damage(net: nn.Module, material: Material) -> tasks.Damage:
@@ -104,6 +119,11 @@ DESIGNS = {
         lambda: PlanesNet(_AROUND, 2, channels=48, blocks=4),
         _detail,
         rate=2e-4,
+    ),
+    "astf-fast": Design(
+        "Refines what Deblock gives, towards texture and towards calm, for ASTF to fuse.",
+        lambda: RefineNet(channels=32, blocks=3, branch_blocks=2),
+        _refinement,
     ),
     "damage": Design(
         "Estimates the PSNR-Y of a compressed frame against its unknown original.",

@@ -28,12 +28,32 @@ class Perceptual(nn.Module):
             for name in self._metric.net.state_dict()
         }
         self._metric.load_state_dict(own | _heads(self._metric))
+        # Faster on CPUs, by a third.
+        self._metric.to(memory_format=torch.channels_last)
         self.requires_grad_(False)
         self.eval()
 
-    def forward(self, y: Tensor, uv: Tensor, target_y: Tensor, target_uv: Tensor) -> Tensor:
-        """Returns the mean distance of two batches of pictures."""
-        distance: Tensor = self._metric(to_rgb(y, uv), to_rgb(target_y, target_uv), normalize=True)
+    def forward(
+        self,
+        y: Tensor,
+        uv: Tensor,
+        target_y: Tensor,
+        target_uv: Tensor,
+        shift: tuple[int, int] = (0, 0),
+    ) -> Tensor:
+        """Returns the mean distance of two batches of pictures.
+
+        Args:
+            y: Luma in [0, 1], `[N, 1, H, W]`.
+            uv: Chroma in [-0.5, 0.5], `[N, 2, H / 2, W / 2]`.
+            target_y: Luma of what it should be.
+            target_uv: Chroma of what it should be.
+            shift: Rows and columns cut off first. The features are taken at every second pixel:
+                where these are must change, or a network learns a pattern that falls between.
+        """
+        down, across = shift
+        pictures = (to_rgb(y, uv), to_rgb(target_y, target_uv))
+        distance: Tensor = self._metric(*(p[..., down:, across:] for p in pictures), normalize=True)
         return distance.mean()
 
 
