@@ -1,6 +1,7 @@
 """Own models (planes layout): a clip in, the residual that the model wants added out."""
 
 from collections.abc import Callable, Sequence
+from itertools import batched
 
 import numpy as np
 import vapoursynth as vs
@@ -31,6 +32,21 @@ def residual(
     name: str,
     weigh: Callable[[tuple[int, ...]], Weigh] | None = None,
 ) -> vs.VideoNode:
+    """Runs a model of the planes layout that gives one residual; see ``residuals``."""
+    (result,) = residuals(seen, facts, card, options, name=name, weigh=weigh)
+    return result
+
+
+def residuals(
+    seen: vs.VideoNode,
+    facts: ClipFacts,
+    card: Card,
+    options: Options,
+    *,
+    name: str,
+    weigh: Callable[[tuple[int, ...]], Weigh] | None = None,
+    kept: int = 0,
+) -> list[vs.VideoNode]:
     """Runs a model of the planes layout over a clip.
 
     Args:
@@ -40,10 +56,13 @@ def residual(
         options: Checked common parameters.
         name: The filter, for error messages.
         weigh: Given the shape of the luma input, returns what weighs each frame's residual.
+        kept: Frames whose residuals are kept, for who asks again.
 
     Returns:
-        A float32 clip of ``card.scale`` times the size, for ``planes.residual_like``.
+        For each branch of the model a float32 clip of ``card.scale`` times the size, for
+        ``planes.residual_like``.
     """
+    branches = len(card.branches) or 1
     half = half_precision(options, tolerant=True, backend=options.backend)
     length, overlap = options.window(card.radius, seen)
     frames = length + 2 * overlap
@@ -76,7 +95,10 @@ def residual(
 
     runner = TiledRunner(
         opened,
-        Geometry(inputs=(_CELL, _CELL // 2), outputs=(_CELL * card.scale, _CELL // 2 * card.scale)),
+        Geometry(
+            inputs=(_CELL, _CELL // 2),
+            outputs=(_CELL * card.scale, _CELL // 2 * card.scale) * branches,
+        ),
         (seen.width // _CELL, seen.height // _CELL),
         tile_in_cells(options, _CELL),
         pad_in_cells(options, _CELL, card.receptive_field),
@@ -92,37 +114,52 @@ def residual(
     run = [(frames, 1, height, width), (frames, 2, height // 2, width // 2)]
     windows = [(count, channels * n, h, w) for _, n, h, w in run]
     given = length if card.aligned else frames - 2 * card.radius
-    results = [(given, n, h * card.scale, w * card.scale) for _, n, h, w in run]
+    results = [(given, n, h * card.scale, w * card.scale) for _, n, h, w in run] * branches
     workspace = Workspace([*run, *windows, *results] if card.aligned else [*run, *results])
 
     def process(window: Sequence[vs.VideoFrame], out: Sequence[chunks.Picture]) -> None:
-        with workspace.borrowed() as (y, uv, *inputs, y_residual, uv_residual):
+        with workspace.borrowed() as (y, uv, *others):
+            inputs, outputs = others[: -2 * branches], others[-2 * branches :]
             reader.read(window, y, uv)
             if card.aligned:
                 steps = flow.steps(window)
                 for i in range(len(out)):
                     centre, targets = overlap + i, (inputs[0][i], inputs[1][i])
                     align(y[:, 0], uv, steps, centre, card.offsets, *targets)
-            runner.run(inputs or [y, uv], [y_residual, uv_residual])
+            runner.run(inputs or [y, uv], outputs)
             weight = weights(y) if weights else None
             for i, picture in enumerate(out):
-                results = (y_residual[spare + i, 0], *uv_residual[spare + i])
-                for target, result in zip(picture, results, strict=False):
-                    if weight is None:
-                        np.copyto(target, result)
-                    else:
-                        np.multiply(result, weight[overlap + i], out=target)
+                for branch, (luma, chroma) in enumerate(batched(outputs, 2)):
+                    results = (luma[spare + i, 0], *chroma[spare + i])
+                    for plane, result in zip(picture, results, strict=False):
+                        target = plane[branch * len(result) :][: len(result)]
+                        if weight is None:
+                            np.copyto(target, result)
+                        else:
+                            np.multiply(result, weight[overlap + i], out=target)
 
+    # The branches of a frame lie under each other.
     result = chunks.in_chunks(
         seen,
         plan,
         process,
         name=name,
         format=format,
-        width=seen.width * card.scale,
-        height=seen.height * card.scale,
+        width=width * card.scale,
+        height=height * card.scale * branches,
     )
-    return flow.cleaned(result) if card.aligned else result
+    if card.aligned:
+        result = flow.cleaned(result)
+    if kept:
+        result = own_node(result)
+        result.std.SetVideoCache(mode=1, fixedsize=1, maxsize=kept)
+    if branches == 1:
+        return [result]
+    size = (width * card.scale, height * card.scale)
+    return [
+        chunks.uncached(result.std.CropAbs(*size, top=size[1] * branch))
+        for branch in range(branches)
+    ]
 
 
 def prepared(

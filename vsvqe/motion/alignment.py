@@ -209,4 +209,3 @@ def align(
 
 # Searches keep scratch memory and serve one call at a time.
 _idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
-

@@ -15,16 +15,13 @@ from vsvqe.nets.window import Window
 from vsvqe.training import tasks
 from vsvqe.training.pairs import Pairs
 from vsvqe.training.perceptual import Perceptual
-from vsvqe.training.stage1 import Stage1
+from vsvqe.training.stage1 import ASTF_STAGE1, Stage1
 from vsvqe.training.store import Store
 
 # Encoders refine what they repeat: later frames tell more about a frame than earlier ones.
 _CODED = Window((-2, -1, 0, 1, 2, 3, 4), aligned=True)
 _AHEAD = Window((0, 1, 2, 4), aligned=True)
 _AROUND = Window((-2, -1, 0, 1, 2), aligned=True)
-
-# The model whose output ASTF refines; the card of a refiner names it.
-ASTF_STAGE1 = "deblock-balanced-v1"
 
 _DEBLOCK = "Removes compression artifacts of H.264, HEVC and MPEG-4, from QP 20 to 42"
 _SUPERRES = "Doubles the size, of clean and of moderately compressed video"

@@ -13,6 +13,9 @@ from vsvqe.inference.session import Session, SessionRequest, open_session
 from vsvqe.nets.window import Window
 from vsvqe.training.pairs import Batch
 
+# The model that ASTF refines; the card of the second stage names it.
+ASTF_STAGE1 = "deblock-balanced-v1"
+
 
 class Stage1:
     """Runs the model and keeps what it can know of a crop: all but its margin."""
@@ -37,7 +40,7 @@ class Stage1:
             batch: Damaged windows, as ``Pairs`` draws them for ``window``.
             margin: Luma pixels to cut off on every side, even.
         """
-        count, frames, height, width = batch.y.shape
+        count, _, height, width = batch.y.shape
         y = np.empty((count, 1, height, width), np.float32)
         uv = np.empty((count, 2, height // 2, width // 2), np.float32)
         inputs = (batch.y, batch.uv.flatten(1, 2))

@@ -24,7 +24,8 @@ VALIDATION_SIDE = {1: 256, 2: 160}
 PERCEPTUAL_WEIGHT = 0.04
 # Of LPIPS beside Charbonnier's mean error, in ASTF's smooth branch. The paper weighs 0.15 times the
 # sum of the errors with 10000 times LPIPS and calls the former three times as large. For the mean
-# that is 0.045 by the ratio, but 0.34 by the weights and the sum over these batches: this is between.
+# that is 0.045 by the ratio, but 0.34 by the weights and the sum over these batches; this is
+# between.
 SMOOTH_WEIGHT = 0.1
 # Brings the gradients of both branches to about the same size where they meet, in the trunk.
 TEXTURE_WEIGHT = 0.1
@@ -157,7 +158,8 @@ class Refinement:
                 smooth[1], target[1]
             )
             calm = calm + SMOOTH_WEIGHT * self.perceptual(*smooth, *target, shift)
-        return calm + TEXTURE_WEIGHT * alike
+        total: Tensor = calm + TEXTURE_WEIGHT * alike
+        return total
 
     def validate(self, net: nn.Module) -> dict[str, float]:
         """Returns the gains in PSNR-Y over the first stage, and the perceptual distances."""
