@@ -16,7 +16,7 @@ from vsvqe.nets.refine import RefineNet
 from vsvqe.nets.window import SINGLE, Window
 from vsvqe.training.losses import CHROMA_WEIGHT, charbonnier, mixed_error, relative_error
 from vsvqe.training.pairs import Batch, Pair, Pairs, assemble, cut, find_pairs, luma
-from vsvqe.training.perceptual import Perceptual
+from vsvqe.training.perceptual import Perceptual, View
 from vsvqe.training.stage1 import Stage1
 from vsvqe.training.store import Store
 
@@ -148,16 +148,15 @@ class Refinement:
     def loss(self, batch: Batch) -> Tensor:
         """Returns the sum of what both branches are to make small."""
         texture, smooth = self._refined(self.net, batch)
-        # Where the features of LPIPS are taken changes with the batch.
-        shift = (int(torch.randint(4, ())), int(torch.randint(4, ())))
+        view = View.draw()
         # Its differences of features are too fine for half precision.
         with torch.autocast(batch.y.device.type, enabled=False):
             target = (batch.target_y, batch.target_uv)
-            alike = self.perceptual(*texture, *target, shift)
+            alike = self.perceptual(*texture, *target, view)
             calm = charbonnier(smooth[0], target[0]) + CHROMA_WEIGHT * charbonnier(
                 smooth[1], target[1]
             )
-            calm = calm + SMOOTH_WEIGHT * self.perceptual(*smooth, *target, shift)
+            calm = calm + SMOOTH_WEIGHT * self.perceptual(*smooth, *target, view)
         total: Tensor = calm + TEXTURE_WEIGHT * alike
         return total
 
