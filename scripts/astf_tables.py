@@ -1,0 +1,258 @@
+"""Writes the tables and the figure of ASTF: both stages, the fusion, and what other masks give.
+
+The folder of clips is that of `scripts/evaluate.py`, and so is the work folder with the encoded
+clips.
+
+Example:
+    python scripts/astf_tables.py --data data --out docs/astf.md --figure docs/astf.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import vapoursynth as vs
+
+# The checkout's own code and models are measured, whatever is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import vsvqe
+from vsvqe.evaluation import fusions, recipes
+from vsvqe.evaluation.fusions import COLUMNS, Judge
+from vsvqe.evaluation.recipes import RECIPES
+from vsvqe.evaluation.sheet import Column, draw, interesting
+from vsvqe.metrics.lpips import Lpips
+
+type Rows = dict[str, dict[str, dict[str, float]]]
+"""By name of the version and clip, the figures."""
+
+log = logging.getLogger("astf_tables")
+
+
+def measure(options: argparse.Namespace) -> tuple[Rows, Rows, Rows]:
+    """Returns the figures of the main rows, of the other masks, and of the normalisations."""
+    lpips = Lpips(options.data / "weights" / "alexnet_features_torchvision_layout.pth")
+    main: Rows = {}
+    masks: Rows = {}
+    scales: Rows = {}
+    for path in clips(options):
+        clean, damaged = opened(path, options)
+        judge = Judge(clean, lpips, options.every)
+        made = fusions.versions(damaged, options.model, options.backend)
+        rows = fusions.main_rows(damaged, made, options.model, options.backend, options.sharpen)
+        for name, version in rows.items():
+            main.setdefault(name, {})[path.stem] = told(path, name, judge.figures(version))
+        for name, (version, mask) in fusions.ablations(made).items():
+            figures = judge.figures(version) | {"share": fusions.share(mask)}
+            masks.setdefault(name, {})[path.stem] = told(path, name, figures)
+        for name, (change, codes) in fusions.scale_flicker(made).items():
+            scales.setdefault(name, {})[path.stem] = {"change": change, "codes": codes}
+    return main, masks, scales
+
+
+def clips(options: argparse.Namespace) -> list[Path]:
+    """Returns the clean clips that are asked for."""
+    found = sorted((options.data / "valid").glob("*.mp4"))
+    return [clip for clip in found if not options.clips or clip.stem in options.clips]
+
+
+def opened(path: Path, options: argparse.Namespace) -> tuple[vs.VideoNode, vs.VideoNode]:
+    """Returns a clean clip and what the recipe leaves of it."""
+    recipe = RECIPES[options.recipe]
+    both = recipes.clean(path, recipe.scale), recipes.damaged(path, recipe, options.work)
+    return tuple(clip[: options.frames] for clip in both)  # type: ignore[return-value]
+
+
+def told(path: Path, name: str, figures: dict[str, float]) -> dict[str, float]:
+    """Logs figures and returns them."""
+    log.info("%s, %s: %s", path.stem, name, " ".join(f"{k}={v:.4g}" for k, v in figures.items()))
+    return figures
+
+
+def mean(rows: dict[str, dict[str, float]], figure: str) -> float:
+    """Returns the mean of a figure over the clips that have it."""
+    return float(np.nanmean([figures[figure] for figures in rows.values()]))
+
+
+def main_table(rows: Rows) -> list[str]:
+    """Returns the table of all figures, means over the clips."""
+    lines = [f"| | {' | '.join(column.title for column in COLUMNS)} |"]
+    lines.append("|---|" + "--:|" * len(COLUMNS))
+    for name, by_clip in rows.items():
+        cells = [f"{mean(by_clip, column.name):.{column.digits}f}" for column in COLUMNS]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def clip_table(rows: Rows, figure: str, digits: int) -> list[str]:
+    """Returns the table of one figure, clip by clip."""
+    names = list(next(iter(rows.values())))
+    lines = [f"| | {' | '.join(names)} |", "|---|" + "--:|" * len(names)]
+    for name, by_clip in rows.items():
+        cells = [f"{by_clip[clip][figure]:.{digits}f}" for clip in names]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def mask_table(rows: Rows) -> list[str]:
+    """Returns the table of other masks."""
+    shown = [column for column in COLUMNS if column.name in ("psnr_y", "lpips", "tof", "flicker")]
+    lines = [f"| | {' | '.join(column.title for column in shown)} | mean of the mask |"]
+    lines.append("|---|" + "--:|" * (len(shown) + 1))
+    for name, by_clip in rows.items():
+        # Their differences are smaller than those of the main table.
+        cells = [f"{mean(by_clip, c.name):.{c.digits + (c.name == 'psnr_y')}f}" for c in shown]
+        lines.append(f"| {name} | {' | '.join(cells)} | {mean(by_clip, 'share'):.2f} |")
+    return lines
+
+
+def scale_table(rows: Rows) -> list[str]:
+    """Returns the table of normalisations."""
+    lines = ["| scale of the mask | change a frame | flicker of the result |", "|---|--:|--:|"]
+    for name, by_clip in rows.items():
+        change, codes = mean(by_clip, "change"), mean(by_clip, "codes")
+        lines.append(f"| {name} | {change:.2f} % | {codes:.4f} codes |")
+    return lines
+
+
+def figure(options: argparse.Namespace) -> None:
+    """Draws the input, every version, the mask and the original side by side."""
+    path = next(clip for clip in clips(options) if clip.stem == options.shown)
+    clean, damaged = opened(path, options)
+
+    def shown(title: str, **arguments: object) -> Column:
+        arguments = {"backend": options.backend, **arguments}
+        return Column(title, vsvqe.ASTF(damaged, options.model, **arguments))  # type: ignore[arg-type]
+
+    mask = vsvqe.ASTF(damaged, options.model, show="mask", backend=options.backend)
+    columns = [
+        Column(f"input, {options.recipe}", damaged),
+        *(shown(name, show=name) for name in ("stage1", "texture", "smooth")),
+        shown("fused"),
+        shown(f"sharpen={options.sharpen:g}", sharpen=options.sharpen),
+        Column("mask", fusions.mask_picture(mask, damaged), judged=False),
+        Column("original", clean),
+    ]
+    middle = clean.num_frames // 2
+    with clean.get_frame(middle) as frame:
+        crops = interesting(np.array(frame[0]))
+    draw(columns, crops, middle, zoom=2, consecutive=1).save(options.figure, optimize=True)
+
+
+def page(main: Rows, masks: Rows, scales: Rows, options: argparse.Namespace) -> str:
+    """Returns the Markdown page."""
+    text = [
+        "# ASTF: figures",
+        "",
+        "Generated; do not edit. To measure again:",
+        "",
+        "```sh",
+        command(options),
+        "```",
+        "",
+        f"Recipe {options.recipe}: {RECIPES[options.recipe].about}; model "
+        f"`{options.model}`. Means over the clips of `valid/`; PSNR, SSIM, tOF, flicker and "
+        "acutance of the luma, "
+        "as in [evaluation.md](evaluation.md). LPIPS is that with AlexNet; training saw that with "
+        "SqueezeNet. The kernel distance (times 1000) is a squared maximum mean discrepancy with "
+        "the kernel of KID, but between AlexNet's features of 64x64 patches: not KID or FID, for "
+        "which no weights were at hand. Acutance is the mean length of the gradient relative to "
+        "the original's. Lower is better but for PSNR, SSIM and acutance.",
+        "",
+        "## Versions",
+        "",
+        *main_table(main),
+        "",
+        "PSNR-Y in dB by clip:",
+        "",
+        *clip_table(main, "psnr_y", 2),
+        "",
+        "LPIPS by clip:",
+        "",
+        *clip_table(main, "lpips", 4),
+        "",
+        "Flicker by clip, in 8-bit codes where the original is flat:",
+        "",
+        *clip_table(main, "flicker", 3),
+    ]
+    if options.figure:
+        text += [
+            "",
+            f"![Crops of every version of {options.shown}]({options.figure.name})",
+        ]
+    text += [
+        "",
+        "## Other masks",
+        "",
+        "The same two clips, fused by other masks; the first row is the default.",
+        "",
+        *mask_table(masks),
+        "",
+        "## Flicker of the normalisation",
+        "",
+        "By how much the scale that the variance is divided by changes from frame to frame, and "
+        "how much that alone changes the fused luma.",
+        "",
+        *scale_table(scales),
+        "",
+    ]
+    return "\n".join(text)
+
+
+def command(options: argparse.Namespace) -> str:
+    """Returns the command line that measures the same again, on anyone's machine."""
+    words = ["python", "scripts/astf_tables.py", "--data", "data", "--out", str(options.out)]
+    if options.figure:
+        words += ["--figure", str(options.figure), "--shown", options.shown]
+    if options.clips:
+        words += ["--clips", *options.clips]
+    for name, usual in (("recipe", "hevc37"), ("backend", "auto"), ("frames", None)):
+        if getattr(options, name) != usual:
+            words += [f"--{name}", str(getattr(options, name))]
+    return shlex.join(words)
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(description="Writes the tables and the figure of ASTF.")
+    parser.add_argument("--data", type=Path, required=True, help="folder with valid/ and weights/")
+    parser.add_argument("--recipe", choices=list(RECIPES), default="hevc37")
+    parser.add_argument("--model", default="fast")
+    parser.add_argument("--clips", nargs="+", help="only these, by name without suffix")
+    parser.add_argument("--frames", type=int, help="only the first of each clip")
+    parser.add_argument("--sharpen", type=float, default=0.5)
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--every", type=int, default=4, help="step of LPIPS and tOF")
+    parser.add_argument("--work", type=Path, default=Path("build/evaluation"))
+    parser.add_argument("--out", type=Path, default=Path("docs/astf.md"))
+    parser.add_argument("--figure", type=Path, help="picture to draw, beside the page")
+    parser.add_argument("--shown", default="street", help="the clip of the picture")
+    options = parser.parse_args(words)
+    names = [clip.stem for clip in clips(options)]
+    if not names:
+        parser.error(f"no such clips in {options.data / 'valid'}")
+    if options.figure and options.shown not in names:
+        parser.error(f"--shown {options.shown}: there are {', '.join(names)}")
+    return options
+
+
+def main() -> None:
+    """Measures and writes."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    options = arguments()
+    measured = measure(options)
+    if options.figure:
+        figure(options)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(page(*measured, options), encoding="utf-8")
+    log.info("written: %s", options.out)
+
+
+if __name__ == "__main__":
+    main()
