@@ -14,7 +14,13 @@ from vsvqe.nets.damage import BEST_PSNR, WORST_PSNR, DamageNet
 from vsvqe.nets.planes import PlanesNet
 from vsvqe.nets.refine import RefineNet
 from vsvqe.nets.window import SINGLE, Window
-from vsvqe.training.losses import CHROMA_WEIGHT, charbonnier, mixed_error, relative_error
+from vsvqe.training.losses import (
+    CHROMA_WEIGHT,
+    charbonnier,
+    grid_error,
+    mixed_error,
+    relative_error,
+)
 from vsvqe.training.pairs import Batch, Pair, Pairs, assemble, cut, find_pairs, luma
 from vsvqe.training.perceptual import Perceptual, View
 from vsvqe.training.stage1 import Stage1
@@ -29,6 +35,8 @@ PERCEPTUAL_WEIGHT = 0.04
 SMOOTH_WEIGHT = 0.1
 # Brings the gradients of both branches to about the same size where they meet, in the trunk.
 TEXTURE_WEIGHT = 0.1
+# Of a grid beside LPIPS, which takes one for texture: one of a code costs as much as LPIPS of 0.01.
+GRID_WEIGHT = 500.0
 # Codes are normalised by the nominal range, PSNR is counted from the full one.
 FULL_RANGE_DECIBELS = 20.0 * float(np.log10(255.0 / 219.0))
 
@@ -118,8 +126,9 @@ class Detail(Restoration):
 class Refinement:
     """ASTF's second stage: texture that looks alike, and a picture that is calm.
 
-    The losses are those of the paper (NTIRE 2021, section on the VUE team): LPIPS alone for
-    texture, Charbonnier and LPIPS for the smooth picture, on crops of 64x64.
+    The losses are those of the paper (NTIRE 2021, section on the VUE team): LPIPS for texture,
+    Charbonnier and LPIPS for the smooth picture, on crops of 64x64. With LPIPS alone, texture is
+    drawn as a grid: so that is made small too.
 
     Attributes:
         net: The network.
@@ -153,6 +162,7 @@ class Refinement:
         with torch.autocast(batch.y.device.type, enabled=False):
             target = (batch.target_y, batch.target_uv)
             alike = self.perceptual(*texture, *target, view)
+            alike = alike + GRID_WEIGHT * grid_error(texture[0] - batch.base_y)
             calm = charbonnier(smooth[0], target[0]) + CHROMA_WEIGHT * charbonnier(
                 smooth[1], target[1]
             )
