@@ -32,6 +32,9 @@ from vsvqe.metrics.lpips import Lpips
 type Rows = dict[str, dict[str, dict[str, float]]]
 """By name of the version and clip, the figures."""
 
+# The figures of the table of other masks.
+MASK_FIGURES = ("psnr_y", "lpips", "flicker")
+
 log = logging.getLogger("astf_tables")
 
 
@@ -47,12 +50,12 @@ def measure(options: argparse.Namespace) -> tuple[Rows, Rows, Rows]:
         made = fusions.versions(damaged, options.model, options.backend)
         rows = fusions.main_rows(damaged, made, options.model, options.backend, options.sharpen)
         for name, version in rows.items():
-            main.setdefault(name, {})[path.stem] = told(path, name, judge.figures(version))
+            main.setdefault(name, {})[path.stem] = told(path, name, judge.all_figures(version))
         for name, (version, mask) in fusions.ablations(made).items():
-            figures = judge.figures(version) | {"share": fusions.share(mask)}
+            figures = judge.figures(version, MASK_FIGURES) | {"share": fusions.share(mask)}
             masks.setdefault(name, {})[path.stem] = told(path, name, figures)
-        for name, (change, codes) in fusions.scale_flicker(made).items():
-            scales.setdefault(name, {})[path.stem] = {"change": change, "codes": codes}
+        for name, figures in fusions.scale_flicker(made).items():
+            scales.setdefault(name, {})[path.stem] = figures
     return main, masks, scales
 
 
@@ -102,7 +105,7 @@ def clip_table(rows: Rows, figure: str, digits: int) -> list[str]:
 
 def mask_table(rows: Rows) -> list[str]:
     """Returns the table of other masks."""
-    shown = [column for column in COLUMNS if column.name in ("psnr_y", "lpips", "tof", "flicker")]
+    shown = [column for column in COLUMNS if column.name in MASK_FIGURES]
     lines = [f"| | {' | '.join(column.title for column in shown)} | mean of the mask |"]
     lines.append("|---|" + "--:|" * (len(shown) + 1))
     for name, by_clip in rows.items():
@@ -114,10 +117,15 @@ def mask_table(rows: Rows) -> list[str]:
 
 def scale_table(rows: Rows) -> list[str]:
     """Returns the table of normalisations."""
-    lines = ["| scale of the mask | change a frame | flicker of the result |", "|---|--:|--:|"]
+    lines = [
+        "| scale of the mask | mean of the mask | change of the scale | by it alone | in all |"
+    ]
+    lines.append("|---|" + "--:|" * 4)
     for name, by_clip in rows.items():
-        change, codes = mean(by_clip, "change"), mean(by_clip, "codes")
-        lines.append(f"| {name} | {change:.2f} % | {codes:.4f} codes |")
+        share, change, alone, mask = (
+            mean(by_clip, figure) for figure in ("share", "change", "alone", "mask")
+        )
+        lines.append(f"| {name} | {share:.2f} | {change:.2f} % | {alone:.4f} | {mask:.4f} |")
     return lines
 
 
@@ -196,8 +204,9 @@ def page(main: Rows, masks: Rows, scales: Rows, options: argparse.Namespace) -> 
         "",
         "## Flicker of the normalisation",
         "",
-        "By how much the scale that the variance is divided by changes from frame to frame, and "
-        "how much that alone changes the fused luma.",
+        "By how much the scale that the variance is divided by changes from frame to frame; by how "
+        "many 8-bit codes that alone changes the fused luma; and by how many the mask does in all, "
+        "as what it lies on changes and moves. Means over all pixels.",
         "",
         *scale_table(scales),
         "",

@@ -159,7 +159,7 @@ def _read_cards() -> Iterator[Card]:
     for path in models_folder().glob("*.json"):
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
-            lists = {name: tuple(fields.get(name, ())) for name in ("offsets", "branches")}
-            yield Card(**fields | lists)
+            lists = {"offsets": tuple(fields["offsets"])}
+            yield Card(**fields | lists | {"branches": tuple(fields.get("branches", ()))})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ModelError(f"the model card {path} can't be read: {error}") from error

@@ -16,6 +16,7 @@ from support.clips import (
     CUSTOM_PROPS,
     HDR_PROPS,
     all_same,
+    from_arrays,
     largest_difference,
     picture,
     pictures,
@@ -341,6 +342,21 @@ def test_two_clips_that_are_not_versions_of_one():
     ):
         message = refused(what, texture=clip, smooth=other)
         assert "texture." in message
+
+
+@pytest.mark.parametrize("format", [vs.YUV420PS, vs.GRAYH, vs.RGBS])
+@pytest.mark.parametrize("argument", ["texture", "smooth"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_nan_and_infinity_are_an_error_of_their_frame(format, argument, value):
+    good = scene(32, 32, 4, format)
+    frames = pictures(good)
+    frames[3][-1][5, 5] = value
+    bad = from_arrays(frames, format).std.CopyFrameProps(good)
+    clips = {"texture": good, "smooth": good, argument: bad}
+    result = vqe.ASTF(**clips)
+    result.get_frame(0)
+    with pytest.raises(vs.Error, match=r"ASTF: frame 3: plane .* NaN or infinity"):
+        result.get_frame(3)
 
 
 @pytest.mark.parametrize("argument", ["clip", "texture", "smooth"])

@@ -1,6 +1,6 @@
 """The versions of a clip that ``ASTF`` makes, and what becomes of them with other masks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -52,15 +52,19 @@ class Judge:
         self._lpips = lpips
         self._features = lpips.features(self._original.rgb)
 
-    def figures(self, version: vs.VideoNode) -> dict[str, float]:
-        """Returns all figures of an 8-bit version."""
+    def figures(self, version: vs.VideoNode, names: Sequence[str] = SHARED) -> dict[str, float]:
+        """Returns some figures of an 8-bit version, by the names of ``MEASURES``."""
+        sample = Sample(self._original, pictures.read(version), version, 1, self._lpips)
+        return {name: MEASURES[name].of(sample) for name in names}
+
+    def all_figures(self, version: vs.VideoNode) -> dict[str, float]:
+        """Returns the figures of all columns of an 8-bit version."""
         planes = pictures.read(version)
         every = self._original.every
-        sample = Sample(self._original, planes, version, 1, self._lpips)
         seen = pictures.Planes(*(plane[::every] for plane in planes))
         rgb = pictures.rgb(pictures.as_clip(seen, version[::every]))
         distance = kernel_distance(self._features, self._lpips.features(rgb))
-        return {name: MEASURES[name].of(sample) for name in SHARED} | {
+        return self.figures(version) | {
             "kernel": 1000 * distance,
             "acutance": float(acutance(self._original.luma, planes.y).mean()),
         }
@@ -82,7 +86,12 @@ def versions(damaged: vs.VideoNode, model: str, backend: str) -> Versions:
         vsvqe.ASTF(deep, model, show=name, backend=backend)
         for name in ("stage1", "texture", "smooth")
     ]
-    return Versions(*(pictures.as_clip(pictures.read(clip), deep) for clip in (deep, *shown)))
+    return Versions(*(in_memory(clip, deep) for clip in (deep, *shown)))
+
+
+def in_memory(clip: vs.VideoNode, like: vs.VideoNode) -> vs.VideoNode:
+    """Computes a clip once, for all who ask; the props are those of another of its format."""
+    return pictures.as_clip(pictures.read(clip), like)
 
 
 def rounded(clip: vs.VideoNode) -> vs.VideoNode:
@@ -99,7 +108,7 @@ def main_rows(
         "stage 1": rounded(made.stage1),
         "texture": rounded(made.texture),
         "smooth": rounded(made.smooth),
-        "fused": vsvqe.ASTF(damaged, model, backend=backend),
+        "fused": in_memory(vsvqe.ASTF(damaged, model, backend=backend), damaged),
         f"fused, sharpen={sharpen:g}": rounded(
             vsvqe.ASTF(texture=made.texture, smooth=made.smooth, sharpen=sharpen)
         ),
@@ -137,13 +146,14 @@ def share(mask: vs.VideoNode) -> float:
     return float(np.mean(means))
 
 
-def scale_flicker(made: Versions) -> dict[str, tuple[float, float]]:
-    """Tells how much flicker each way to normalise the mask makes by itself.
+def scale_flicker(made: Versions) -> dict[str, dict[str, float]]:
+    """Tells how much flicker each way to normalise the mask makes.
 
     Returns:
-        By name: by how many percent the scale changes from frame to frame, and how many codes of
-        8 bits this alone changes the fused luma by, if nothing else changed; means over all
-        pixels.
+        By name: ``change``, by how many percent the scale changes from frame to frame; ``share``,
+        the mean of the mask; ``alone``, by how many codes of 8 bits the fused luma would change if
+        nothing but the scale did; and ``mask``, by how many it does as the mask changes. The last
+        two are means over all pixels.
     """
     grey = made.smooth.std.ShufflePlanes(0, vs.GRAY)
     luma = grey.resize.Point(format=vs.GRAYS, range_in=vs.RANGE_LIMITED)
@@ -161,16 +171,16 @@ def scale_flicker(made: Versions) -> dict[str, tuple[float, float]]:
         "fixed": np.full(len(means), fusion.FIXED_DEVIATION**2),
     }
     result = {}
+    apart = np.abs(texture - smooth)[1:]
     for name, scale in scales.items():
-        change = 100 * float(np.mean(np.abs(np.diff(np.log(scale)))))
-        codes = [
-            np.mean(
-                np.abs(_mask(variances[t], scale[t]) - _mask(variances[t], scale[t - 1]))
-                * np.abs(texture[t] - smooth[t])
-            )
-            for t in range(1, len(scale))
-        ]
-        result[name] = change, float(np.mean(codes))
+        masks = _masks(variances, scale)
+        before = _masks(variances[1:], scale[:-1])
+        result[name] = {
+            "change": 100 * float(np.mean(np.abs(np.diff(np.log(scale))))),
+            "share": float(masks.mean()),
+            "alone": float(np.mean(np.abs(masks[1:] - before) * apart)),
+            "mask": float(np.mean(np.abs(np.diff(masks, axis=0)) * apart)),
+        }
     return result
 
 
@@ -182,8 +192,8 @@ def mask_picture(mask: vs.VideoNode, like: vs.VideoNode) -> vs.VideoNode:
     return joined.std.CopyFrameProps(like)
 
 
-def _mask(variance: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
-    return np.minimum(variance / scale, 1.0)
+def _masks(variances: NDArray[np.float64], scales: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.minimum(variances / scales[:, None, None], 1.0)
 
 
 def _windowed(values: NDArray[np.float64]) -> NDArray[np.float64]:

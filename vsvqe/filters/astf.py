@@ -197,8 +197,11 @@ def _of_two(
         )
     held = scenes.annotated(smooth, detect=options.sc)
     held.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2 * settings.window)
-    nominal = _nominal(texture, smooth_facts), _nominal(held, smooth_facts)
-    return _fused(*nominal, held, smooth, smooth_facts, options, settings)
+    first, second = _nominal(texture, smooth_facts), _nominal(held, smooth_facts)
+    if smooth.format.sample_type == vs.FLOAT:
+        # One such sample would spoil the scale of the mask, and so the whole frame.
+        first, second = (plane_graph.finite(clip, "ASTF") for clip in (first, second))
+    return _fused(first, second, held, smooth, smooth_facts, options, settings)
 
 
 def _fused(
