@@ -10,6 +10,7 @@ Example:
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import shlex
 import sys
@@ -27,6 +28,7 @@ from vsvqe.evaluation import fusions, recipes
 from vsvqe.evaluation.fusions import COLUMNS, Judge
 from vsvqe.evaluation.recipes import RECIPES
 from vsvqe.evaluation.sheet import Column, draw, interesting
+from vsvqe.filters.astf import card_of
 from vsvqe.metrics.lpips import Lpips
 
 type Rows = dict[str, dict[str, dict[str, float]]]
@@ -214,6 +216,28 @@ def page(main: Rows, masks: Rows, scales: Rows, options: argparse.Namespace) -> 
     return "\n".join(text)
 
 
+def update_card(main: Rows, options: argparse.Namespace) -> Path:
+    """Writes what the fused clip gains over the input into the model's card."""
+    card = card_of(options.model)
+    before, after = main["input"], main["fused"]
+    gains = {}
+    for column in COLUMNS:
+        name = column.name
+        by_clip = {clip: after[clip][name] - before[clip][name] for clip in before}
+        rounded = {clip: round(gain, column.digits + 1) for clip, gain in by_clip.items()}
+        mean_gain = round(float(np.nanmean(list(by_clip.values()))), column.digits + 1)
+        gains[name] = {"mean": mean_gain, "clips": rounded}
+    path = card.path.with_suffix(".json")
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    fields["gains"][options.recipe] = {
+        "recipe": RECIPES[options.recipe].about,
+        "command": command(options),
+        "over input": gains,
+    }
+    path.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
 def command(options: argparse.Namespace) -> str:
     """Returns the command line that measures the same again, on anyone's machine."""
     words = ["python", "scripts/astf_tables.py", "--data", "data", "--out", str(options.out)]
@@ -241,6 +265,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("build/evaluation"))
     parser.add_argument("--out", type=Path, default=Path("docs/astf.md"))
     parser.add_argument("--figure", type=Path, help="picture to draw, beside the page")
+    parser.add_argument("--update-card", action="store_true", help="write gains into the card")
     parser.add_argument("--shown", default="street", help="the clip of the picture")
     options = parser.parse_args(words)
     names = [clip.stem for clip in clips(options)]
@@ -261,6 +286,8 @@ def main() -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(page(*measured, options), encoding="utf-8")
     log.info("written: %s", options.out)
+    if options.update_card:
+        log.info("written: %s", update_card(measured[0], options))
 
 
 if __name__ == "__main__":

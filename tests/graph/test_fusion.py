@@ -52,7 +52,7 @@ def test_the_mask_is_that_of_the_formula(
     got = pictures(fusion.mask(clip, marks, radius, window, normalize))
     wanted = reference.masks(luma, radius, window, normalize, sorted(cuts))
     for samples, plane in zip(got, wanted, strict=True):
-        np.testing.assert_allclose(samples[0], plane, atol=5e-4)
+        np.testing.assert_allclose(samples[0], plane, atol=1e-4)
         assert samples[0].min() >= 0 and samples[0].max() <= 1
 
 

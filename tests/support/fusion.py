@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 type Plane = NDArray[np.float64]
 
-LEAST_DEVIATION = 2 / 219
-FIXED_DEVIATION = 6 / 219
+FULL_DEVIATION = 8 / 219
 
 
 def windows(count: int, window: int, cuts: Sequence[int]) -> list[list[int]]:
@@ -46,11 +45,11 @@ def masks(
 ) -> list[Plane]:
     """The weight of the texture at every sample of the luma (0 to 1)."""
     found = variances(lumas, radius, window, cuts)
-    scales = [np.square(FIXED_DEVIATION)] * len(found)
+    scales = [FULL_DEVIATION**2] * len(found)
     if normalize == "window":
         means = [plane.mean() for plane in found]
         around = windows(len(lumas), window, cuts)
-        scales = [max(np.mean([means[t] for t in frames]), LEAST_DEVIATION**2) for frames in around]
+        scales = [max(np.mean([means[t] for t in frames]), FULL_DEVIATION**2) for frames in around]
     return [np.minimum(plane / scale, 1.0) for plane, scale in zip(found, scales, strict=True)]
 
 

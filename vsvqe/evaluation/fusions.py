@@ -161,14 +161,14 @@ def scale_flicker(made: Versions) -> dict[str, dict[str, float]]:
     variances = _stacked(fusion.variance(luma, marks, 1, 3))
     texture, smooth = (pictures.read(clip).y / 256.0 for clip in (made.texture, made.smooth))
     means, peaks = variances.mean((1, 2)), variances.max((1, 2))
+    least = fusion.FULL_DEVIATION**2
     scales = {
-        "mean of the window (used)": np.maximum(
-            _windowed(means).mean(0), fusion.LEAST_DEVIATION**2
-        ),
-        "mean of the frame": np.maximum(means, fusion.LEAST_DEVIATION**2),
+        "fixed": np.full(len(means), least),
+        "window": np.maximum(_windowed(means).mean(0), least),
+        "mean of each frame, at least the fixed scale": np.maximum(means, least),
+        "mean of each frame": means,
         "maximum of the window": _windowed(peaks).max(0),
-        "maximum of the frame": peaks,
-        "fixed": np.full(len(means), fusion.FIXED_DEVIATION**2),
+        "maximum of each frame": peaks,
     }
     result = {}
     apart = np.abs(texture - smooth)[1:]

@@ -70,9 +70,9 @@ def ASTF(
         radius: Samples to each side that the variance looks at, 0 to 12.
         window: Frames that it looks at, odd, 1 to 31, and more than 1 with ``radius=0``. Frames
             beyond a scene cut or the ends of the clip are replaced by the frame itself.
-        normalize: The scale of the mask: ``"window"`` is the mean variance of the frames of the
-            window, but at least that of a deviation of 2 codes of 8 bits; ``"fixed"`` is that of a
-            deviation of 6 codes.
+        normalize: The scale of the mask: ``"fixed"`` is the variance of a deviation of 8 codes (of
+            8 bits, limited range); ``"window"`` is the mean variance of the frames of the window
+            where that is larger, so that in a busy picture only the busiest parts are texture.
         show: ``"result"``; ``"mask"`` (grey, of the clip's depth, full range), ``"texture"`` or
             ``"smooth"``, which go into the fusion, or ``"stage1"``, which both are made from.
         backend: This and all that follows is as for ``Deblock``, and without use for two clips but
@@ -134,7 +134,7 @@ def ASTF(
         if texture is None and smooth is None:
             if clip is None:
                 raise ValueError("there is no clip; give one, or two with texture= and smooth=")
-            return _refined(checked(clip), _card(model), options, settings)
+            return _refined(checked(clip), card_of(model), options, settings)
         if clip is not None:
             raise ValueError(
                 "clip= is given beside texture= or smooth=; give one clip to enhance, or the two "
@@ -261,8 +261,12 @@ def _returned(picture: vs.VideoNode, clip: vs.VideoNode, clip_facts: ClipFacts) 
     return rounded.std.CopyFrameProps(clip)
 
 
-def _card(model: object) -> Card:
-    """Returns the model of the second stage."""
+def card_of(model: object) -> Card:
+    """Returns the model of the second stage that ``model=`` names.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
     names = [card.name for card in list_models("astf")]
     if not isinstance(model, str) or MODELS.get(model, model) not in names:
         raise ValueError(

@@ -13,10 +13,8 @@ from .clips import ClipFacts, like
 type Normalize = Literal["window", "fixed"]
 NORMALIZE = get_args(Normalize.__value__)
 
-# Standard deviations of luma in 8-bit codes of limited range: below the first no picture of a clip
-# counts as textured, however flat the others are; the second is full texture of the fixed scale.
-LEAST_DEVIATION = 2.0 / 219.0
-FIXED_DEVIATION = 6.0 / 219.0
+# The standard deviation of luma that is full texture: 8 codes of 8 bits and limited range.
+FULL_DEVIATION = 8.0 / 219.0
 
 # What `std.Convolution` takes in one direction, and `std.AverageFrames` in time.
 MOST_RADIUS = 12
@@ -51,8 +49,8 @@ def mask(
 ) -> vs.VideoNode:
     """Returns how much texture there is around every sample, from 0 to 1.
 
-    The variance relative to a scale, at most 1. The scale is either fixed, or the mean variance of
-    the frames of the window, which hardly changes from one to the next, unlike their maximum.
+    The variance relative to a scale, at most 1. The scale is either fixed, or, where there is more
+    texture than that, the mean variance of the frames of the window.
 
     Args:
         luma: See ``variance``.
@@ -63,11 +61,11 @@ def mask(
     """
     local = variance(luma, marks, radius, window)
     if normalize == "fixed":
-        return local.std.Expr(f"x {FIXED_DEVIATION**2!r} / 1 min")
+        return local.std.Expr(f"x {FULL_DEVIATION**2!r} / 1 min")
     # Down to one sample, bilinear is the plain mean: the resizer mirrors what is beyond the edges.
     mean = local.resize.Bilinear(1, 1)
     mean.std.SetVideoCache(mode=1, fixedsize=1, maxsize=4 * window)
-    scale = _over_time(mean, marks, window).std.Expr(f"x {LEAST_DEVIATION**2!r} max")
+    scale = _over_time(mean, marks, window).std.Expr(f"x {FULL_DEVIATION**2!r} max")
     # In two steps, as the resizer takes long to widen a column of its own making.
     wide = scale.resize.Point(1, luma.height).resize.Point(luma.width, luma.height)
     return vs.core.std.Expr([local, wide], "x y / 1 min")
