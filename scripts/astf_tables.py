@@ -12,9 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import multiprocessing
 import shlex
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -42,23 +44,32 @@ log = logging.getLogger("astf_tables")
 
 def measure(options: argparse.Namespace) -> tuple[Rows, Rows, Rows]:
     """Returns the figures of the main rows, of the other masks, and of the normalisations."""
+    tables: tuple[Rows, Rows, Rows] = {}, {}, {}
+    paths = clips(options)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.processes, context) as pool:
+        measured = pool.map(measure_clip, paths, [options] * len(paths))
+        for number, (path, rows) in enumerate(zip(paths, measured, strict=True), 1):
+            log.info("%d/%d: %s", number, len(paths), path.stem)
+            for table, figures in zip(tables, rows, strict=True):
+                for name, row in figures.items():
+                    table.setdefault(name, {})[path.stem] = row
+    return tables
+
+
+def measure_clip(path: Path, options: argparse.Namespace) -> list[dict[str, dict[str, float]]]:
+    """Returns the rows of all three tables for one clip, by name."""
     lpips = Lpips(options.data / "weights" / "alexnet_features_torchvision_layout.pth")
-    main: Rows = {}
-    masks: Rows = {}
-    scales: Rows = {}
-    for path in clips(options):
-        clean, damaged = opened(path, options)
-        judge = Judge(clean, lpips, options.every)
-        made = fusions.versions(damaged, options.model, options.backend)
-        rows = fusions.main_rows(damaged, made, options.model, options.backend, options.sharpen)
-        for name, version in rows.items():
-            main.setdefault(name, {})[path.stem] = told(path, name, judge.all_figures(version))
-        for name, (version, mask) in fusions.ablations(made).items():
-            figures = judge.figures(version, MASK_FIGURES) | {"share": fusions.share(mask)}
-            masks.setdefault(name, {})[path.stem] = told(path, name, figures)
-        for name, figures in fusions.scale_flicker(made).items():
-            scales.setdefault(name, {})[path.stem] = figures
-    return main, masks, scales
+    clean, damaged = opened(path, options)
+    judge = Judge(clean, lpips, options.every)
+    made = fusions.versions(damaged, options.model, options.backend)
+    rows = fusions.main_rows(damaged, made, options.model, options.backend, options.sharpen)
+    main = {name: judge.all_figures(version) for name, version in rows.items()}
+    masks = {
+        name: judge.figures(version, MASK_FIGURES) | {"share": fusions.share(mask)}
+        for name, (version, mask) in fusions.ablations(made).items()
+    }
+    return [main, masks, fusions.scale_flicker(made)]
 
 
 def clips(options: argparse.Namespace) -> list[Path]:
@@ -72,12 +83,6 @@ def opened(path: Path, options: argparse.Namespace) -> tuple[vs.VideoNode, vs.Vi
     recipe = RECIPES[options.recipe]
     both = recipes.clean(path, recipe.scale), recipes.damaged(path, recipe, options.work)
     return tuple(clip[: options.frames] for clip in both)  # type: ignore[return-value]
-
-
-def told(path: Path, name: str, figures: dict[str, float]) -> dict[str, float]:
-    """Logs figures and returns them."""
-    log.info("%s, %s: %s", path.stem, name, " ".join(f"{k}={v:.4g}" for k, v in figures.items()))
-    return figures
 
 
 def mean(rows: dict[str, dict[str, float]], figure: str) -> float:
@@ -265,6 +270,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("build/evaluation"))
     parser.add_argument("--out", type=Path, default=Path("docs/astf.md"))
     parser.add_argument("--figure", type=Path, help="picture to draw, beside the page")
+    parser.add_argument("--processes", type=int, default=1, help="clips measured at a time")
     parser.add_argument("--update-card", action="store_true", help="write gains into the card")
     parser.add_argument("--shown", default="street", help="the clip of the picture")
     options = parser.parse_args(words)
