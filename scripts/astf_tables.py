@@ -12,11 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import multiprocessing
 import shlex
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -45,21 +43,20 @@ log = logging.getLogger("astf_tables")
 def measure(options: argparse.Namespace) -> tuple[Rows, Rows, Rows]:
     """Returns the figures of the main rows, of the other masks, and of the normalisations."""
     tables: tuple[Rows, Rows, Rows] = {}, {}, {}
+    lpips = Lpips(options.data / "weights" / "alexnet_features_torchvision_layout.pth")
     paths = clips(options)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.processes, context) as pool:
-        measured = pool.map(measure_clip, paths, [options] * len(paths))
-        for number, (path, rows) in enumerate(zip(paths, measured, strict=True), 1):
-            log.info("%d/%d: %s", number, len(paths), path.stem)
-            for table, figures in zip(tables, rows, strict=True):
-                for name, row in figures.items():
-                    table.setdefault(name, {})[path.stem] = row
+    for number, path in enumerate(paths, 1):
+        for table, rows in zip(tables, measure_clip(path, lpips, options), strict=True):
+            for name, row in rows.items():
+                table.setdefault(name, {})[path.stem] = row
+        log.info("%d/%d: %s", number, len(paths), path.stem)
     return tables
 
 
-def measure_clip(path: Path, options: argparse.Namespace) -> list[dict[str, dict[str, float]]]:
+def measure_clip(
+    path: Path, lpips: Lpips, options: argparse.Namespace
+) -> list[dict[str, dict[str, float]]]:
     """Returns the rows of all three tables for one clip, by name."""
-    lpips = Lpips(options.data / "weights" / "alexnet_features_torchvision_layout.pth")
     clean, damaged = opened(path, options)
     judge = Judge(clean, lpips, options.every)
     made = fusions.versions(damaged, options.model, options.backend)
@@ -171,10 +168,10 @@ def page(main: Rows, masks: Rows, scales: Rows, options: argparse.Namespace) -> 
         command(options),
         "```",
         "",
-        f"Recipe {options.recipe}: {RECIPES[options.recipe].about}; model "
-        f"`{options.model}`. Means over the clips of `valid/`; PSNR, SSIM, tOF, flicker and "
-        "acutance of the luma, "
-        "as in [evaluation.md](evaluation.md). LPIPS is that with AlexNet; training saw that with "
+        f"Recipe {options.recipe}: {RECIPES[options.recipe].about}; model `{options.model}`. Means "
+        f"over {_frames(options)} of the clips of `valid/`, LPIPS and tOF at every "
+        f"{options.every}th; PSNR, SSIM, tOF, flicker and acutance of the luma, as in "
+        "[evaluation.md](evaluation.md). LPIPS is that with AlexNet; training saw that with "
         "SqueezeNet. The kernel distance (times 1000) is a squared maximum mean discrepancy with "
         "the kernel of KID, but between AlexNet's features of 64x64 patches: not KID or FID, for "
         "which no weights were at hand. Acutance is the mean length of the gradient relative to "
@@ -221,6 +218,11 @@ def page(main: Rows, masks: Rows, scales: Rows, options: argparse.Namespace) -> 
     return "\n".join(text)
 
 
+def _frames(options: argparse.Namespace) -> str:
+    """Tells which frames were measured."""
+    return "all frames" if options.frames is None else f"the first {options.frames} frames"
+
+
 def update_card(main: Rows, options: argparse.Namespace) -> Path:
     """Writes what the fused clip gains over the input into the model's card."""
     card = card_of(options.model)
@@ -250,7 +252,7 @@ def command(options: argparse.Namespace) -> str:
         words += ["--figure", str(options.figure), "--shown", options.shown]
     if options.clips:
         words += ["--clips", *options.clips]
-    for name, usual in (("recipe", "hevc37"), ("backend", "auto"), ("frames", None)):
+    for name, usual in (("recipe", "hevc37"), ("backend", "auto"), ("frames", None), ("every", 4)):
         if getattr(options, name) != usual:
             words += [f"--{name}", str(getattr(options, name))]
     return shlex.join(words)
@@ -270,7 +272,6 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("build/evaluation"))
     parser.add_argument("--out", type=Path, default=Path("docs/astf.md"))
     parser.add_argument("--figure", type=Path, help="picture to draw, beside the page")
-    parser.add_argument("--processes", type=int, default=1, help="clips measured at a time")
     parser.add_argument("--update-card", action="store_true", help="write gains into the card")
     parser.add_argument("--shown", default="street", help="the clip of the picture")
     options = parser.parse_args(words)
