@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from vsvqe.motion.alignment import Sampling, displacements
+from vsvqe.motion.alignment import samplings
 from vsvqe.training.pairs import find_pairs
 from vsvqe.training.store import Planes, Store
 from vsvqe.training.tasks import damage_name
@@ -56,14 +56,12 @@ def neighbours(
     others = [offset for offset in range(-2, REACH + 1) if offset]
     if not aligned:
         return {offset: clip.y[frame + offset].astype(np.float32) for offset in others}
-    onward = displacements([flows[frame + n, 0] for n in range(REACH)])
-    back = displacements([flows[frame - 1 - n, 1] for n in range(2)])
-    result = {}
-    for offset in others:
-        moved = onward[offset - 1] if offset > 0 else back[-offset - 1]
-        assert moved is not None
-        result[offset] = Sampling(moved).luma(clip.y[frame + offset].astype(np.float32))
-    return result
+    ahead, behind = list(flows[frame : frame + REACH, 0]), [flows[frame - 1 - n, 1] for n in (0, 1)]
+    return {
+        offset: sampling.luma(clip.y[frame + offset].astype(np.float32))
+        for offset, sampling in zip(others, samplings(ahead, behind, others), strict=True)
+        if sampling
+    }
 
 
 def gain(

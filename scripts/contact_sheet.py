@@ -22,9 +22,10 @@ import vapoursynth as vs
 # The checkout's own code and models are shown, whatever is installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from vsvqe.evaluation import pictures, recipes
+from vsvqe.evaluation import pictures, recipes, selection
 from vsvqe.evaluation.methods import Method, best, methods, select
 from vsvqe.evaluation.recipes import RECIPES, Recipe
+from vsvqe.evaluation.selection import clips
 from vsvqe.evaluation.sheet import Column, Crop, draw, interesting, parse_crop
 
 log = logging.getLogger("contact_sheet")
@@ -44,12 +45,6 @@ def compared(recipe: Recipe, options: argparse.Namespace) -> list[Method]:
     if options.methods:
         return select(recipe, options.backend, options.methods)
     return methods(recipe, options.backend)
-
-
-def clips(options: argparse.Namespace) -> list[Path]:
-    """Returns the clean clips that are asked for."""
-    found = sorted((options.data / "valid").glob("*.mp4"))
-    return [clip for clip in found if not options.clips or clip.stem in options.clips]
 
 
 def result(method: Method, damaged: vs.VideoNode, clean: vs.VideoNode) -> Column:
@@ -77,29 +72,15 @@ def sheet(path: Path, recipe: Recipe, options: argparse.Namespace) -> Path:
 def arguments() -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(description="Draws contact sheets.")
-    parser.add_argument("--data", type=Path, required=True, help="folder with valid/")
+    selection.add_arguments(parser)
     parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), required=True)
-    parser.add_argument("--clips", nargs="+", help="only these, by name without suffix")
-    parser.add_argument(
-        "--methods", nargs="+", help="names as the tables show them, or chains: 'Deblock(0.5)'"
-    )
     parser.add_argument(
         "--crops", nargs="+", type=parse_crop, help="left,top,width,height[,label] of the original"
     )
     parser.add_argument("--frame", type=int, help="to look at, else the middle one")
     parser.add_argument("--zoom", type=int, default=3)
-    parser.add_argument("--backend", default="auto")
-    parser.add_argument("--work", type=Path, default=Path("build/evaluation"))
     parser.add_argument("--out", type=Path, required=True, help="folder for the sheets")
-    options = parser.parse_args()
-    if not clips(options):
-        parser.error(f"no such clips in {options.data / 'valid'}")
-    try:
-        for name in options.recipes:
-            compared(RECIPES[name], options)
-    except ValueError as error:
-        parser.error(str(error))
-    return options
+    return selection.parsed(parser, compared)
 
 
 def main() -> None:

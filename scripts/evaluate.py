@@ -28,10 +28,11 @@ from pathlib import Path
 # The checkout's own code and models are measured, whatever is installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from vsvqe.evaluation import report
+from vsvqe.evaluation import report, selection
 from vsvqe.evaluation.methods import Method, methods, select
 from vsvqe.evaluation.recipes import RECIPES, Recipe
 from vsvqe.evaluation.scores import Score, Scorer
+from vsvqe.evaluation.selection import clips
 from vsvqe.evaluation.speed import Speed, measure
 from vsvqe.inference import session
 from vsvqe.metrics.lpips import Lpips
@@ -90,12 +91,6 @@ def speeds(options: argparse.Namespace, scores: Sequence[Score]) -> list[Speed]:
     return found
 
 
-def clips(options: argparse.Namespace) -> list[Path]:
-    """Returns the clean clips that are asked for."""
-    found = sorted((options.data / "valid").glob("*.mp4"))
-    return [clip for clip in found if not options.clips or clip.stem in options.clips]
-
-
 def compared(recipe: Recipe, options: argparse.Namespace) -> list[Method]:
     """Returns what is compared on a recipe: all there is, or the first and what is asked for."""
     every = methods(recipe, options.backend)
@@ -124,28 +119,14 @@ def command(options: argparse.Namespace) -> str:
 def arguments() -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(description="Measures models and chains of filters.")
-    parser.add_argument("--data", type=Path, required=True, help="folder with valid/ and weights/")
+    selection.add_arguments(parser)
     parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=DEFAULT)
-    parser.add_argument("--clips", nargs="+", help="only these, by name without suffix")
-    parser.add_argument(
-        "--methods", nargs="+", help="names as the tables show them, or chains: 'Deblock(0.5)'"
-    )
-    parser.add_argument("--backend", default="auto")
     parser.add_argument("--every", type=int, default=4, help="step of LPIPS, MS-SSIM and tOF")
     parser.add_argument("--plots", type=Path, help="folder for plots, of speed too")
-    parser.add_argument("--work", type=Path, default=Path("build/evaluation"))
     parser.add_argument("--out", type=Path, default=Path("docs/evaluation.md"))
     parser.add_argument("--readme", type=Path, help="file whose figures section is filled")
     parser.add_argument("--update-cards", action="store_true", help="write gains into the cards")
-    options = parser.parse_args()
-    if not clips(options):
-        parser.error(f"no such clips in {options.data / 'valid'}")
-    try:
-        for name in options.recipes:
-            compared(RECIPES[name], options)
-    except ValueError as error:
-        parser.error(str(error))
-    return options
+    return selection.parsed(parser, compared)
 
 
 def main() -> None:

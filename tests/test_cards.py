@@ -24,7 +24,7 @@ def test_every_task_has_a_model():
         task: [card.name for card in vqe.list_models(task)]
         for task in ("deblock", "superres", "astf", "damage")
     }
-    assert names["deblock"] == ["deblock-balanced-v1", "deblock-fast-v1"]
+    assert names["deblock"] == ["deblock-balanced-v1", "deblock-fast-v2"]
     assert "superres-x2-fast-v1" in names["superres"]
     assert names["astf"] == ["astf-fast-v1"]
     assert len(names["damage"]) == 1

@@ -10,8 +10,8 @@ import numpy as np
 import vapoursynth as vs
 
 from ..graph import motions
-from ..graph.clips import own_node
 from ..graph.motions import CONFIDENCE, MOTION
+from ..graph.nodes import own_node
 from ..graph.windows import Props, over_windows
 from ..motion import borders, estimate, path
 from ..motion.transform import Matrix
@@ -23,6 +23,9 @@ _TOGETHER = 16
 _ZOOM_RATE = 0.0025
 # A motion less trusted than this does not say where a neighbour's picture belongs.
 _LEAST_CONFIDENCE = 0.2
+
+# How far away neighbours are tried: frames further away differ less from one to the next.
+DISTANCES = (1, 2, 3, 4, 6, 8, 12, 16, 20, borders.FILL_RADIUS)
 
 _CORRECTION = "_VQECorrection"
 _ZOOM = "_VQEZoom"
@@ -154,12 +157,8 @@ def _chain(moves: Sequence[estimate.Motion], centre: int) -> dict[int, Matrix]:
             break
         motion = motion @ move.matrix
         chain[-distance] = np.linalg.inv(motion)
-    wanted = [sign * distance for distance in LENDERS for sign in (1, -1)]
+    wanted = [sign * distance for distance in DISTANCES for sign in (1, -1)]
     return {distance: chain[distance] for distance in wanted if distance in chain}
-
-
-# Frames further away differ less from one to the next.
-LENDERS = (1, 2, 3, 4, 6, 8, 12, 16, 20, borders.FILL_RADIUS)
 
 
 def correction_of(props: Mapping[str, Any]) -> Matrix:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from ..cards import ModelFile
 from ..graph import chunks, colour, planes
-from ..graph.clips import ClipFacts, own_node
+from ..graph.clips import ClipFacts
+from ..graph.nodes import own_node
 from ..inference.probe import probe
 from ..inference.session import Session, SessionRequest, open_session
 from ..inference.tiles import Geometry, Size, TiledRunner

@@ -8,11 +8,12 @@ from typing import get_args
 import numpy as np
 import vapoursynth as vs
 
-from ..graph import chunks, memory
+from ..graph import memory
 from ..graph.clips import ClipFacts, like
+from ..graph.nodes import uncached
 from ..motion import borders, warp
 from ..motion.transform import Matrix
-from .corrections import LENDERS, correction_of, lenders_of
+from .corrections import DISTANCES, correction_of, lenders_of
 
 
 def rendered(
@@ -29,7 +30,7 @@ def rendered(
     edge: warp.Edge = border if border in _EDGES else "mirror"  # type: ignore[assignment]
     shifted = {0: held} | {
         distance: _shifted(held, distance)
-        for distance in (sign * away for away in LENDERS for sign in (1, -1))
+        for distance in (sign * away for away in DISTANCES for sign in (1, -1))
         if border == "fill"
     }
 
@@ -140,5 +141,5 @@ def _shifted(clip: vs.VideoNode, distance: int) -> vs.VideoNode:
     total = clip.num_frames
     distance = max(1 - total, min(total - 1, distance))
     if distance < 0:
-        return chunks.uncached(clip[0] * -distance + clip)
-    return chunks.uncached(clip[distance:] + clip[-1] * distance) if distance else clip
+        return uncached(clip[0] * -distance + clip)
+    return uncached(clip[distance:] + clip[-1] * distance) if distance else clip

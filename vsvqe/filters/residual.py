@@ -1,6 +1,7 @@
 """Own models (planes layout): a clip in, the residual that the model wants added out."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import batched
 
 import numpy as np
@@ -9,11 +10,13 @@ from numpy.typing import NDArray
 
 from ..cards import Card
 from ..graph import chunks, flow, planes, scenes
-from ..graph.clips import ClipFacts, own_node
+from ..graph.clips import ClipFacts
+from ..graph.nodes import own_node, uncached
+from ..inference.pool import side_by_side
 from ..inference.session import Session, SessionRequest, open_session
 from ..inference.tiles import Geometry, Size, TiledRunner
 from ..inference.workspace import Workspace
-from ..motion.alignment import align
+from ..motion.alignment import alignment
 from .options import Options, half_precision
 
 # The model's smallest unit: two luma pixels and one chroma sample.
@@ -123,9 +126,20 @@ def residuals(
             reader.read(window, y, uv)
             if card.aligned:
                 steps = flow.steps(window)
-                for i in range(len(out)):
-                    centre, targets = overlap + i, (inputs[0][i], inputs[1][i])
-                    align(y[:, 0], uv, steps, centre, card.offsets, *targets)
+                chained = side_by_side(
+                    partial(
+                        alignment,
+                        y[:, 0],
+                        uv,
+                        steps,
+                        overlap + i,
+                        card.offsets,
+                        inputs[0][i],
+                        inputs[1][i],
+                    )
+                    for i in range(len(out))
+                )
+                side_by_side(job for jobs in chained for job in jobs)
             runner.run(inputs or [y, uv], outputs)
             weight = weights(y) if weights else None
             for i, picture in enumerate(out):
@@ -156,10 +170,7 @@ def residuals(
     if branches == 1:
         return [result]
     size = (width * card.scale, height * card.scale)
-    return [
-        chunks.uncached(result.std.CropAbs(*size, top=size[1] * branch))
-        for branch in range(branches)
-    ]
+    return [uncached(result.std.CropAbs(*size, top=size[1] * branch)) for branch in range(branches)]
 
 
 def prepared(

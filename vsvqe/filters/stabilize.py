@@ -7,8 +7,9 @@ from typing import Literal, get_args
 import vapoursynth as vs
 
 from ..graph import motions, scenes
-from ..graph.clips import MIN_SIDE, checked, facts, own_node
+from ..graph.clips import MIN_SIDE, checked, facts
 from ..graph.motions import CONFIDENCE, MOTION
+from ..graph.nodes import own_node
 from ..motion import borders, estimate, path
 from ..motion.flow import FLOWS
 from .corrections import CorrectionPlan

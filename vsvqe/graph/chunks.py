@@ -15,6 +15,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from . import memory, scenes
+from .nodes import carriers, concurrently, every, extended, uncached
 
 type Picture = Sequence[NDArray[np.float32]]
 """The planes of an output frame, in the frame's own memory."""
@@ -73,7 +74,7 @@ def in_chunks(
     clip.std.SetVideoCache(mode=1, fixedsize=1, maxsize=3 * window)
     padded = extended(clip, overlap, chunks * length - total + overlap)
     inputs = [every(padded[i:], length)[:chunks] for i in range(window)]
-    carrier = vs.core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=chunks, keep=True)
+    carrier = carriers(chunks)
 
     def compute(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         frames = f[1:]
@@ -101,10 +102,7 @@ def in_chunks(
     if plan.streams == 1:
         computed = carrier.std.ModifyFrame([carrier, *inputs], compute)
     else:
-        # A node of its own for every chunk: the core runs one callback of a node at a time.
-        computed = carrier.std.FrameEval(
-            lambda n: carrier.std.ModifyFrame([carrier, *inputs], compute), clip_src=inputs
-        )
+        computed = concurrently(carrier, [carrier, *inputs], compute)
     computed.std.SetVideoCache(mode=1, fixedsize=1, maxsize=1 + plan.streams)
     rate = clip.fps / length  # interleaving multiplies it again; 0 (variable) stays 0
     blank = vs.core.std.BlankClip(
@@ -173,24 +171,3 @@ def _scenes(
         window = [frames[min(max(first + i, start), end - 1)] for i in range(len(frames))]
         result.append((first, last, window))
     return result
-
-
-def every(clip: vs.VideoNode, cycle: int) -> vs.VideoNode:
-    """Returns the first frame of each run of ``cycle`` frames."""
-    return uncached(clip.std.SelectEvery(cycle, [0])) if cycle > 1 else clip
-
-
-def extended(clip: vs.VideoNode, before: int, after: int) -> vs.VideoNode:
-    """Repeats the first and the last frame."""
-    parts = [clip]
-    if before:
-        parts.insert(0, clip[0] * before)
-    if after:
-        parts.append(clip[-1] * after)
-    return uncached(vs.core.std.Splice(parts)) if len(parts) > 1 else clip
-
-
-def uncached(clip: vs.VideoNode) -> vs.VideoNode:
-    """Switches a node's cache off: its frames are views that cost nothing to make again."""
-    clip.std.SetVideoCache(mode=0)
-    return clip

@@ -132,9 +132,10 @@ def bare(clip: vs.VideoNode) -> vs.VideoNode:
     )
 
 
-def own_node(clip: vs.VideoNode) -> vs.VideoNode:
-    """Returns the same frames from a node of our own, whose cache may be set."""
-    return clip.std.RemoveFrameProps(["_VQENone"])
+def grey(clip: vs.VideoNode) -> vs.VideoNode:
+    """Returns the luma, or of RGB the green: it carries most of the luma, and needs no matrix."""
+    plane = 1 if clip.format.color_family == vs.RGB else 0
+    return bare(clip.std.ShufflePlanes(plane, vs.GRAY))
 
 
 def padded_to_even(clip: vs.VideoNode) -> vs.VideoNode:

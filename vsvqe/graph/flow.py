@@ -9,6 +9,7 @@ import vapoursynth as vs
 
 from ..motion.alignment import Step, flow
 from .clips import ClipFacts, bare
+from .nodes import concurrently
 
 _FLOW = "_VQEFlow"
 _NUMBER = "_VQENumber"
@@ -28,12 +29,7 @@ def annotated(clip: vs.VideoNode, facts: ClipFacts, *, back: bool) -> vs.VideoNo
     )
     following = luma[1:] + luma[-1] if luma.num_frames > 1 else luma
     carrier = vs.core.std.BlankClip(luma, format=vs.GRAY16, keep=True)
-    # A node of its own for every frame: the core runs one callback of a node at a time.
-    flows = vs.core.std.FrameEval(
-        carrier,
-        lambda n: carrier.std.ModifyFrame([luma, following], partial(_measured, back)),
-        clip_src=[luma, following],
-    )
+    flows = concurrently(carrier, [luma, following], partial(_measured, back))
     return clip.std.ClipToProp(flows, prop=_FLOW)
 
 

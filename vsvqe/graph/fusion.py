@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 import vapoursynth as vs
 
-from .chunks import uncached
 from .clips import ClipFacts, like
+from .nodes import uncached
 
 type Normalize = Literal["window", "fixed"]
 NORMALIZE = get_args(Normalize.__value__)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ..motion.estimate import Motion
 from . import scenes
-from .clips import ClipFacts, bare
+from .clips import ClipFacts, grey
+from .nodes import carriers, concurrently
 
 MOTION = "_VQEMotion"
 """Prop: the 3x3 matrix, row by row; see ``motion.transform``."""
@@ -37,11 +38,8 @@ def working(clip: vs.VideoNode, facts: ClipFacts) -> vs.VideoNode:
         clip: Any format that ``clips.checked`` lets pass.
         facts: Its colour facts.
     """
-    # Green carries most of the luma, and needs no matrix.
-    plane = 1 if clip.format.color_family == vs.RGB else 0
-    grey = clip.std.ShufflePlanes(plane, vs.GRAY) if clip.format.num_planes > 1 else clip
     height = min(clip.height, WORKING_HEIGHT)
-    return bare(grey).resize.Bilinear(
+    return grey(clip).resize.Bilinear(
         width=max(16, round(clip.width * height / clip.height)),
         height=height,
         format=vs.GRAY8,
@@ -74,7 +72,7 @@ def measured(
     total = small.num_frames
     before = _previous(small)
     other = before if reference is None else small[reference] * total
-    carrier = vs.core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=total, keep=True)
+    carrier = carriers(total)
 
     def measure(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         carrying, earlier, origin, frame = f[0].copy(), *f[1:]
@@ -91,11 +89,7 @@ def measured(
         carrying.props[_STARTS_SCENE] = int(n == 0 or cut)
         return carrying
 
-    # A node of its own for every frame: the core runs one callback of a node at a time.
-    inputs = [carrier, before, other, small]
-    return carrier.std.FrameEval(
-        lambda n: carrier.std.ModifyFrame(inputs, measure), clip_src=inputs[1:]
-    )
+    return concurrently(carrier, [carrier, before, other, small], measure)
 
 
 def supplied(motion: object, small: vs.VideoNode, *, cut_threshold: float | None) -> vs.VideoNode:
@@ -130,7 +124,7 @@ def supplied(motion: object, small: vs.VideoNode, *, cut_threshold: float | None
         reason = (str(error).strip() or "no reason given").splitlines()[-1]
         raise ValueError(f"the first frame of motion can't be had: {reason}") from error
     motion_of(props)
-    carrier = vs.core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=total, keep=True)
+    carrier = carriers(total)
     told = carrier.std.CopyFrameProps(motion, props=[MOTION, CONFIDENCE, _STARTS_SCENE])
 
     def mark(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:

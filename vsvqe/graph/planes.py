@@ -14,6 +14,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from .clips import ClipFacts, bare, like, padded_to_even
+from .nodes import carriers
 
 # RGB goes to the model and its residual comes back by one and the same matrix; which one matters
 # little, and BT.709 is what the models were trained on.
@@ -115,9 +116,7 @@ def finite(clip: vs.VideoNode, name: str) -> vs.VideoNode:
         clip: Float32.
         name: The filter, for the message.
     """
-    pixel = vs.core.std.BlankClip(
-        format=vs.GRAY8, width=1, height=1, length=clip.num_frames, keep=True
-    )
+    pixel = carriers(clip.num_frames)
     planes = range(clip.format.num_planes)
     measured = [pixel.std.CopyFrameProps(clip.std.PlaneStats(plane=plane)) for plane in planes]
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import vapoursynth as vs
 
-from .clips import bare
+from .clips import grey
+from .nodes import carriers
 
 DEFAULT_THRESHOLD = 0.04
 
@@ -27,11 +28,9 @@ def annotated(clip: vs.VideoNode, *, detect: bool) -> vs.VideoNode:
     """
     if not detect:
         return cleaned(clip)
-    plane = 1 if clip.format.color_family == vs.RGB else 0
-    grey = bare(clip.std.ShufflePlanes(plane, vs.GRAY))
-    small = grey.resize.Bilinear(
-        width=min(grey.width, _SIDE),
-        height=min(grey.height, _SIDE),
+    small = grey(clip).resize.Bilinear(
+        width=min(clip.width, _SIDE),
+        height=min(clip.height, _SIDE),
         format=vs.GRAY8,
         range_in=vs.RANGE_LIMITED,
         range=vs.RANGE_LIMITED,
@@ -62,7 +61,7 @@ def marked(clip: vs.VideoNode, threshold: float | None) -> vs.VideoNode:
         ``_SceneChangeNext`` set on every one. The clip's own ends count as cuts.
     """
     total = clip.num_frames
-    pixel = vs.core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=total, keep=True)
+    pixel = carriers(total)
     carrier = pixel.std.CopyFrameProps(clip)
     before = (carrier[0] + carrier)[:total]
     after = (carrier + carrier[-1])[1:]

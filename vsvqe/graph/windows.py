@@ -11,6 +11,7 @@ from typing import Any
 import vapoursynth as vs
 
 from . import chunks
+from .nodes import carriers, every, extended
 
 type Props = Mapping[str, Any]
 
@@ -47,9 +48,9 @@ def over_windows[T](
     radius = min(radius, total - 1)
     count = -(-total // length)
     clip.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2 * (length + 2 * radius))
-    padded = chunks.extended(clip, radius, count * length - total + radius)
-    inputs = [chunks.every(padded[i:], length)[:count] for i in range(length + 2 * radius)]
-    carrier = vs.core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=count, keep=True)
+    padded = extended(clip, radius, count * length - total + radius)
+    inputs = [every(padded[i:], length)[:count] for i in range(length + 2 * radius)]
+    carrier = carriers(count)
 
     def run(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         first = n * length - radius

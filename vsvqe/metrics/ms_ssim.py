@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .ssim import SIDE, Floats, similarity
+from .framewise import framewise
+from .ssim import SIDE, Floats, normalised, similarity
 
 # The five scales' exponents, as found by the authors in experiments with viewers.
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -44,17 +45,7 @@ def ms_ssim(
         >>> ms_ssim(picture, picture).round(3)
         array([1.])
     """
-    if reference.shape != picture.shape or reference.ndim != 3:
-        raise ValueError(f"two T x H x W arrays are needed, not {reference.shape}, {picture.shape}")
-    if min(reference.shape[1:]) < LEAST_SIDE:
-        raise ValueError(f"frames must be at least {LEAST_SIDE}x{LEAST_SIDE}")
-    return np.array(
-        [
-            _ms_ssim((a / peak).astype(np.float32), (b / peak).astype(np.float32))
-            for a, b in zip(reference, picture, strict=True)
-        ],
-        np.float64,
-    )
+    return framewise(lambda a, b: _ms_ssim(*normalised(a, b, peak)), reference, picture, LEAST_SIDE)
 
 
 def _ms_ssim(x: Floats, y: Floats) -> float:

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .framewise import framewise
+
 
 def psnr(
     reference: NDArray[Any], picture: NDArray[Any], peak: float = 255.0
@@ -32,12 +34,10 @@ def psnr(
         >>> psnr(black, black + np.uint8(1)).round(2)
         array([48.13])
     """
-    if reference.shape != picture.shape or reference.ndim != 3:
-        raise ValueError(f"two T x H x W arrays are needed, not {reference.shape}, {picture.shape}")
     with np.errstate(divide="ignore"):
-        return np.array(
-            [
-                10.0 * np.log10(peak**2 / np.mean(np.square(a.astype(np.float64) - b)))
-                for a, b in zip(reference, picture, strict=True)
-            ]
-        )
+        return framewise(lambda a, b: _psnr(a, b, peak), reference, picture)
+
+
+def _psnr(reference: NDArray[Any], picture: NDArray[Any], peak: float) -> float:
+    error = np.mean(np.square(reference.astype(np.float64) - picture))
+    return float(10.0 * np.log10(peak**2 / error))

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .framewise import framewise
+
 SIDE = 11
 """Of the window, in pixels."""
 
@@ -41,17 +43,14 @@ def ssim(
         >>> ssim(picture, picture).round(3)
         array([1.])
     """
-    if reference.shape != picture.shape or reference.ndim != 3:
-        raise ValueError(f"two T x H x W arrays are needed, not {reference.shape}, {picture.shape}")
-    if min(reference.shape[1:]) < SIDE:
-        raise ValueError(f"frames must be at least {SIDE}x{SIDE}")
-    return np.array(
-        [
-            similarity((a / peak).astype(np.float32), (b / peak).astype(np.float32))[0]
-            for a, b in zip(reference, picture, strict=True)
-        ],
-        np.float64,
-    )
+    return framewise(lambda a, b: similarity(*normalised(a, b, peak))[0], reference, picture, SIDE)
+
+
+def normalised(
+    reference: NDArray[Any], picture: NDArray[Any], peak: float
+) -> tuple[Floats, Floats]:
+    """Scales the codes of two planes to [0, 1]."""
+    return (reference / peak).astype(np.float32), (picture / peak).astype(np.float32)
 
 
 def similarity(x: Floats, y: Floats) -> tuple[float, float]:

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vsvqe.nets.blocks import NEGATIVE_SLOPE
+
 BEST_PSNR = 50.0
 WORST_PSNR = 25.0
-NEGATIVE_SLOPE = 0.1
+
 BLOCK = 4
 # Keeps logarithms of details finite: half a code of 8-bit video.
 LEAST_DETAIL = 0.5 / 219.0

@@ -10,49 +10,52 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vsvqe.nets.blocks import Convolution, ResidualBlock, conv3x3
 from vsvqe.nets.window import Window
 
 FRAME_CHANNELS = 6
 RESIDUAL_SCALE = 0.1
-NEGATIVE_SLOPE = 0.1
 # Neighbours enter as differences to the centre frame, which are small: without a gain the
 # weights on them would learn many times more slowly than those on the centre frame.
 NEIGHBOUR_GAIN = 4.0
 
 
-def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
-    """Returns a plain 3x3 convolution that keeps the size."""
-    return nn.Conv2d(inputs, outputs, 3, padding=1)
+class WindowNet(nn.Module):
+    """A network that restores the centre frame of windows.
 
+    Attributes:
+        window: The frames it sees.
+        scale: Size of the output relative to the input.
+    """
 
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions around an activation, added to the input."""
+    window: Window
+    scale: int
 
-    def __init__(self, channels: int) -> None:
-        """Builds the block.
+    def windows(self, y: Tensor, uv: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the residual of the centre frame of every window.
 
         Args:
-            channels: Number of feature channels.
+            y: Luma, `[N, K, H, W]`.
+            uv: Chroma, `[N, K, 2, H / 2, W / 2]`.
+
+        Returns:
+            The residuals `[N, 1, s * H, s * W]` and `[N, 2, s * H / 2, s * W / 2]`.
         """
-        super().__init__()
-        self.first = conv3x3(channels, channels)
-        self.second = conv3x3(channels, channels)
-        # Starting as the identity keeps deep stacks stable at high learning rates.
-        with torch.no_grad():
-            self.second.weight.mul_(0.1)
-            nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Returns the refined features."""
-        hidden = functional.leaky_relu(self.first(features), NEGATIVE_SLOPE)
-        refined: Tensor = features + self.second(hidden)
-        return refined
+        raise NotImplementedError
 
 
-class PlanesNet(nn.Module):
+class PlanesNet(WindowNet):
     """Residual network over a window of frames, for scale 1 or 2."""
 
-    def __init__(self, window: Window, scale: int = 1, channels: int = 32, blocks: int = 4) -> None:
+    def __init__(
+        self,
+        window: Window,
+        scale: int = 1,
+        channels: int = 32,
+        blocks: int = 4,
+        hidden: int | None = None,
+        convolution: Convolution = conv3x3,
+    ) -> None:
         """Builds the network.
 
         Args:
@@ -60,6 +63,8 @@ class PlanesNet(nn.Module):
             scale: Size of the output relative to the input, 1 or 2.
             channels: Feature channels.
             blocks: Residual blocks.
+            hidden: Channels inside the blocks; as many as outside by default.
+            convolution: Makes the layers of the blocks.
 
         Raises:
             ValueError: If the scale is neither 1 nor 2.
@@ -73,7 +78,9 @@ class PlanesNet(nn.Module):
         self.head = conv3x3(FRAME_CHANNELS, channels)
         others = (len(window.offsets) - 1) * FRAME_CHANNELS
         self.neighbours = nn.Conv2d(others, channels, 3, padding=1, bias=False)
-        self.blocks = nn.ModuleList(ResidualBlock(channels) for _ in range(blocks))
+        self.blocks = nn.ModuleList(
+            ResidualBlock(channels, hidden, convolution) for _ in range(blocks)
+        )
         self.tail = conv3x3(channels, FRAME_CHANNELS * scale * scale)
         # Zero: a network trained on single frames keeps its output when neighbours are switched
         # on. The tail is zero too, so that training starts from "leave the picture alone".
@@ -87,15 +94,11 @@ class PlanesNet(nn.Module):
         return 2 * (2 + 2 * len(self.blocks))
 
     def windows(self, y: Tensor, uv: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the residual of the centre frame of every window.
+        """Returns the residual of the centre frame of every window; see ``WindowNet``.
 
         Args:
-            y: Luma, `[N, K, H, W]`: the K frames of the window, or the centre frame alone to go
-                without neighbours.
-            uv: Chroma, `[N, K, 2, H / 2, W / 2]`.
-
-        Returns:
-            The residuals `[N, 1, s * H, s * W]` and `[N, 2, s * H / 2, s * W / 2]`.
+            y: Luma: the K frames of the window, or the centre frame alone to go without neighbours.
+            uv: Chroma.
         """
         count, frames, height, width = y.shape
         luma = functional.pixel_unshuffle(y.reshape(count * frames, 1, height, width) - 0.5, 2)

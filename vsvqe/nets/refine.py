@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vsvqe.nets.planes import FRAME_CHANNELS, RESIDUAL_SCALE, ResidualBlock, conv3x3
+from vsvqe.nets.blocks import ResidualBlock, conv3x3
+from vsvqe.nets.planes import FRAME_CHANNELS, RESIDUAL_SCALE
 
 BRANCHES = ("texture", "smooth")
 

@@ -22,10 +22,10 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from vsvqe.nets import damage
+from vsvqe.nets.blocks import NEGATIVE_SLOPE, ExpandedConv
 from vsvqe.nets.damage import DamageNet
 from vsvqe.nets.planes import (
     FRAME_CHANNELS,
-    NEGATIVE_SLOPE,
     NEIGHBOUR_GAIN,
     RESIDUAL_SCALE,
     PlanesNet,
@@ -53,7 +53,7 @@ class Graph:
     def node(self, kind: str, inputs: list[str], output: str = "", **attributes: Any) -> str:
         """Appends a node; returns the name of its output."""
         name = output or f"{kind.lower()}_{len(self._nodes)}"
-        self._nodes.append(helper.make_node(kind, inputs, [name], **attributes))
+        self._nodes.append(helper.make_node(kind, inputs, [name], name, **attributes))
         return name
 
     def constant(self, value: NDArray[Any]) -> str:
@@ -62,18 +62,30 @@ class Graph:
         self._constants[name] = value
         return name
 
-    def convolution(self, features: str, weight: Tensor, bias: Tensor, stride: int = 1) -> str:
+    def convolution(
+        self, features: str, weight: Tensor, bias: Tensor | None, stride: int = 1, group: int = 1
+    ) -> str:
         """Appends a convolution that pads by half its kernel."""
-        arrays = [np.ascontiguousarray(tensor.detach().numpy()) for tensor in (weight, bias)]
+        tensors = [weight] if bias is None else [weight, bias]
+        arrays = [np.ascontiguousarray(tensor.detach().numpy()) for tensor in tensors]
         inputs = [features, *(self.constant(array) for array in arrays)]
-        pads = [weight.shape[-1] // 2] * 4
-        kernel = list(weight.shape[-2:])
-        return self.node("Conv", inputs, kernel_shape=kernel, pads=pads, strides=[stride] * 2)
+        attributes: dict[str, Any] = {
+            "kernel_shape": list(weight.shape[-2:]),
+            "pads": [weight.shape[-1] // 2] * 4,
+            "strides": [stride] * 2,
+        }
+        return self.node("Conv", inputs, group=group, **attributes)
 
-    def layer(self, features: str, layer: nn.Module, stride: int = 1) -> str:
-        """Appends a convolution of a network."""
-        assert isinstance(layer, nn.Conv2d) and layer.bias is not None
-        return self.convolution(features, layer.weight, layer.bias, stride)
+    def layer(self, features: str, layer: nn.Module) -> str:
+        """Appends a convolution of a network, or several in a row."""
+        if isinstance(layer, nn.Sequential):
+            for part in layer:
+                features = self.layer(features, part)
+            return features
+        if isinstance(layer, ExpandedConv):
+            layer = layer.folded()
+        assert isinstance(layer, nn.Conv2d)
+        return self.convolution(features, layer.weight, layer.bias, layer.stride[0], layer.groups)
 
     def linear(self, features: str, layer: nn.Linear) -> str:
         """Appends a fully connected layer."""
@@ -213,7 +225,7 @@ def damage_model(net: DamageNet) -> onnx.ModelProto:
     logarithms = graph.node("Log", [graph.affine(details, 1.0, damage.LEAST_DETAIL)])
     features = graph.affine(logarithms, damage.DETAIL_SCALE, damage.DETAIL_OFFSET)
     for layer in (net.first, net.second):
-        features = graph.leaky(graph.layer(features, layer, layer.stride[0]))
+        features = graph.leaky(graph.layer(features, layer))
     features = graph.node("Flatten", [graph.node("GlobalAveragePool", [features])])
     hidden = graph.leaky(graph.linear(features, net.third))
     estimate = graph.node("Flatten", [graph.linear(hidden, net.last)], axis=0)

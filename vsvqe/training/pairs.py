@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vsvqe.motion.alignment import Box, Sampling, displacements
+from vsvqe.motion.alignment import Box, samplings
 from vsvqe.nets.window import Window
 from vsvqe.training.resample import bicubic_matrix, chroma_shift
 from vsvqe.training.store import Bytes, Entry, Planes, Store
@@ -165,17 +165,19 @@ def _aligned(
     last = len(damaged.y) - 1
     ahead = range(frame, frame + max(window.offsets))
     behind = range(frame - 1, frame - 1 + min(window.offsets), -1)
-    onward = displacements([flows[n, 0] if n < last else None for n in ahead], box)
-    back = displacements([flows[n, 1] if n >= 0 else None for n in behind], box)
+    placed = samplings(
+        [flows[n, 0] if n < last else None for n in ahead],
+        [flows[n, 1] if n >= 0 else None for n in behind],
+        window.offsets,
+        box,
+    )
     own = _cut(damaged, np.array([frame]), box)
     pictures = []
-    for offset in window.offsets:
-        moved = onward[offset - 1] if offset > 0 else back[-offset - 1] if offset else None
-        if moved is None:
+    for offset, sampling in zip(window.offsets, placed, strict=True):
+        if sampling is None:
             pictures.append(own)
             continue
         other = min(max(frame + offset, 0), last)
-        sampling = Sampling(moved, box)
         y = sampling.luma(damaged.y[other])
         u, v = (sampling.chroma(plane[other]) for plane in (damaged.u, damaged.v))
         pictures.append(Planes(y[None], u[None], v[None]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from vsvqe.motion.alignment import Box
 from vsvqe.nets.damage import BEST_PSNR, WORST_PSNR, DamageNet
-from vsvqe.nets.planes import PlanesNet
+from vsvqe.nets.planes import WindowNet
 from vsvqe.nets.refine import RefineNet
 from vsvqe.nets.window import SINGLE, Window
 from vsvqe.training.losses import (
@@ -53,7 +54,7 @@ class Restoration:
         size: Side of the crops.
     """
 
-    net: PlanesNet
+    net: WindowNet
     pairs: Pairs
     valid: Store
     count: int
@@ -74,17 +75,46 @@ class Restoration:
 
     def validate(self, net: nn.Module) -> dict[str, float]:
         """Returns the mean gain in PSNR-Y over the base, for every kind of damage."""
-        assert isinstance(net, PlanesNet)
-        gains: dict[str, list[float]] = {}
-        for pair in find_pairs(self.valid, net.scale):
-            batch = validation_batch(self.valid, pair, net.window, net.scale)
-            with torch.no_grad():
-                y, _ = net.windows(batch.y, batch.uv)
-            before = (batch.base_y - batch.target_y).square().mean((1, 2, 3))
-            after = (batch.base_y + y - batch.target_y).square().mean((1, 2, 3))
-            gain = (10.0 * torch.log10(before / after)).mean()
-            gains.setdefault(damage_name(pair), []).append(gain.item())
-        return {name: float(np.mean(values)) for name, values in gains.items()}
+        assert isinstance(net, WindowNet)
+        return gains(self.valid, net.window, net.scale, net.windows)
+
+
+@dataclass
+class Distillation(Restoration):
+    """Restoration by a small network that is shown what a large one makes of the frames.
+
+    The target is a mean of the clean frame and the large network's result. What nobody can restore
+    weighs less in it, so a small network wastes less on it.
+
+    Source: Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", 2015, whose
+    mean of two losses comes to a mean of two targets for squared errors.
+
+    Attributes:
+        teacher: The large network; its window holds that of the small one.
+        share: Weight of its results, 0 to 1.
+    """
+
+    teacher: WindowNet = field(kw_only=True)
+    share: float = field(default=0.5, kw_only=True)
+
+    def batch(self, rng: np.random.Generator) -> Batch:
+        """Draws a batch of the teacher's windows."""
+        return self.pairs.batch(rng, self.count, self.size, self.teacher.window)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Returns the error against the mean of clean frame and the teacher's result."""
+        with torch.no_grad():
+            y, uv = self.teacher.windows(batch.y, batch.uv)
+        offsets = self.teacher.window.offsets
+        own = [offsets.index(offset) for offset in self.net.window.offsets]
+        return super().loss(
+            batch._replace(
+                y=batch.y[:, own],
+                uv=batch.uv[:, own],
+                target_y=batch.target_y.lerp(batch.base_y + y, self.share),
+                target_uv=batch.target_uv.lerp(batch.base_uv + uv, self.share),
+            )
+        )
 
 
 @dataclass
@@ -108,7 +138,7 @@ class Detail(Restoration):
 
     def validate(self, net: nn.Module) -> dict[str, float]:
         """Returns the gains in PSNR-Y, and the perceptual distances as `<damage>-lpips`."""
-        assert isinstance(net, PlanesNet)
+        assert isinstance(net, WindowNet)
         distances: dict[str, list[float]] = {}
         for pair in find_pairs(self.valid, net.scale):
             batch = validation_batch(self.valid, pair, net.window, net.scale)
@@ -249,6 +279,32 @@ class Damage:
                 psnr = FULL_RANGE_DECIBELS - 10.0 * np.log10(np.array(entry.mse[4::8]))
                 figures.setdefault(name + "-off", []).append(float(np.abs(estimate - psnr).mean()))
         return {name: float(np.mean(values)) for name, values in figures.items()}
+
+
+def gains(
+    store: Store,
+    window: Window,
+    scale: int,
+    windows: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+) -> dict[str, float]:
+    """Returns the mean gain in PSNR-Y over the base, for every kind of damage.
+
+    Args:
+        store: Clips never trained on.
+        window: The frames that the network sees.
+        scale: Size of its output relative to the input.
+        windows: Gives the residuals of windows, as ``WindowNet.windows`` does.
+    """
+    found: dict[str, list[float]] = {}
+    for pair in find_pairs(store, scale):
+        batch = validation_batch(store, pair, window, scale)
+        with torch.no_grad():
+            y, _ = windows(batch.y, batch.uv)
+        before = (batch.base_y - batch.target_y).square().mean((1, 2, 3))
+        after = (batch.base_y + y - batch.target_y).square().mean((1, 2, 3))
+        gain = (10.0 * torch.log10(before / after)).mean()
+        found.setdefault(damage_name(pair), []).append(gain.item())
+    return {name: float(np.mean(values)) for name, values in found.items()}
 
 
 def validation_batch(store: Store, pair: Pair, window: Window, scale: int) -> Batch:

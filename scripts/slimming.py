@@ -1,0 +1,258 @@
+"""Compares the ways to make a Deblock model small and fast, and writes the table.
+
+Trained alike from scratch, for `--steps` each: the design as it is, with few channels inside its
+blocks, with separable convolutions, with convolutions that are folded after training, and taught by
+a large network. Made of the finished model: pruned, before and after a short training that follows;
+quantised to 8 bits; converted to half precision. Gains are those of the training's own check,
+through ONNX Runtime; times those of the bare sessions at 960x540, side by side, medians.
+
+Trainings are resumed, and finished ones are not repeated.
+
+Example:
+    python scripts/slimming.py --cache cache --base out/deblock-fast --teacher out/deblock-balanced
+        --out out/slimming --page docs/slimming.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnxruntime.transformers.float16 import convert_float_to_float16
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from vsvqe.evaluation.report import fill_section
+from vsvqe.inference.session import SessionRequest, open_session
+from vsvqe.nets.blocks import Convolution, ExpandedConv, conv3x3, separable3x3
+from vsvqe.nets.planes import PlanesNet
+from vsvqe.training.designs import DESIGNS
+from vsvqe.training.export import planes_model
+from vsvqe.training.pairs import Pairs
+from vsvqe.training.slimming import Arrays, pruned, quantise
+from vsvqe.training.store import Store
+from vsvqe.training.tasks import Distillation, Restoration, gains, start_from
+from vsvqe.training.trainer import Settings, Trainer
+
+CALIBRATION = 16
+HEIGHT, WIDTH = 540, 960
+TURNS = 9
+# What a pruned network needs is to settle, not to learn anew.
+SETTLING_RATE = 3e-4
+
+log = logging.getLogger("slimming")
+
+
+@dataclass
+class Row:
+    """A model and what it is worth.
+
+    Attributes:
+        name: In words.
+        path: Its ONNX file.
+        parameters: Number of weights, after folding.
+        gains: In decibels, by encoder.
+        times: Milliseconds for a frame, by engine.
+    """
+
+    name: str
+    path: Path
+    parameters: int
+    gains: dict[str, float]
+    times: dict[str, float]
+
+
+class Study:
+    """The base, its data, and the rows so far."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        """Loads the base and the teacher."""
+        self._options = options
+        self.base = trained(options.base)
+        self.teacher = trained(options.teacher)
+        self.pairs = Pairs(Store(options.cache, "[st]*"), self.base.scale)
+        self.valid = Store(options.cache, "valid-*")
+        self.rows: list[Row] = []
+
+    def restoration(self, net: PlanesNet) -> Restoration:
+        """Returns the usual training of a network."""
+        return Restoration(net, self.pairs, self.valid, count=8, size=112)
+
+    def train(self, name: str, task: Restoration, steps: int, rate: float = 1e-3) -> PlanesNet:
+        """Runs a training to its end, and returns the averaged network."""
+        out: Path = self._options.out / name
+        settings = Settings(out, steps, rate, threads=self._options.threads)
+        Trainer(task, settings).run()
+        start_from(task.net, settings.checkpoint)
+        return task.net
+
+    def alike(self, hidden: int | None = None, convolution: Convolution = conv3x3) -> PlanesNet:
+        """Returns an untrained network like the base, with other blocks."""
+        torch.manual_seed(1)
+        base = self.base
+        return PlanesNet(
+            base.window, base.scale, base.channels, len(base.blocks), hidden, convolution
+        )
+
+    def add(self, name: str, net: PlanesNet) -> Path:
+        """Exports a network and adds its row."""
+        path: Path = self._options.out / f"{len(self.rows)}.onnx"
+        onnx.save(planes_model(net.eval()), path)
+        return self.add_file(name, path)
+
+    def add_file(self, name: str, path: Path) -> Path:
+        """Adds the row of an ONNX file."""
+        weights = onnx.load(path).graph.initializer
+        parameters = sum(int(np.prod(w.dims)) for w in weights if len(w.dims) in (1, 4))
+        through = session_windows(path)
+        measured = gains(self.valid, self.base.window, self.base.scale, through)
+        self.rows.append(Row(name, path, parameters, measured, {}))
+        log.info("%s: %s", name, measured)
+        return path
+
+    def calibration(self) -> list[Arrays]:
+        """Returns typical inputs."""
+        window = self.base.window
+        batches = (
+            self.pairs.batch(np.random.default_rng((7, n)), 1, 160, window)
+            for n in range(CALIBRATION)
+        )
+        return [{"y": b.y.numpy(), "uv": b.uv.flatten(1, 2).numpy()} for b in batches]
+
+
+def trained(out: Path) -> PlanesNet:
+    """Returns the averaged network of a training."""
+    net = DESIGNS[json.loads((out / "run.json").read_text())["design"]].net()
+    assert isinstance(net, PlanesNet)
+    start_from(net, out / "checkpoint.pt")
+    return net.eval()
+
+
+def session_windows(path: Path) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Returns what an ONNX model does to windows."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+    def windows(y: Tensor, uv: Tensor) -> tuple[Tensor, Tensor]:
+        inputs = {"y": y.numpy(), "uv": uv.flatten(1, 2).numpy()}
+        luma, chroma = session.run(None, inputs)
+        return torch.from_numpy(luma), torch.from_numpy(chroma)
+
+    return windows
+
+
+def time_all(rows: list[Row], frames: int) -> None:
+    """Times all models on both engines, in turns."""
+    rng = np.random.default_rng(0)
+    shapes = {
+        "y": (1, frames, HEIGHT, WIDTH),
+        "uv": (1, 2 * frames, HEIGHT // 2, WIDTH // 2),
+    }
+    arrays = [rng.random(shape, np.float32) for shape in shapes.values()]
+    out = [
+        np.empty((1, channels, side, wide), np.float32)
+        for channels, side, wide in ((1, HEIGHT, WIDTH), (2, HEIGHT // 2, WIDTH // 2))
+    ]
+    engines = {"ONNX Runtime": ("cpu", False), "OpenVINO": ("openvino", True)}
+    sessions = []
+    for row in rows:
+        for engine, (backend, half) in engines.items():
+            request = SessionRequest(
+                model=row.path,
+                sha256=hashlib.sha256(row.path.read_bytes()).hexdigest(),
+                shapes=tuple(shapes.items()),
+                half=half,
+            )
+            sessions.append((row, engine, open_session(request, backend)[0]))
+    taken: dict[tuple[str, str], list[float]] = {}
+    for turn in range(TURNS + 1):
+        for row, engine, session in sessions:
+            began = time.perf_counter()
+            session.run(arrays, out)
+            if turn:
+                taken.setdefault((row.name, engine), []).append(time.perf_counter() - began)
+    for row in rows:
+        row.times = {e: 1e3 * statistics.median(taken[row.name, e]) for e in engines}
+
+
+def table(rows: list[Row]) -> str:
+    """Returns the rows in Markdown."""
+    encoders, engines = list(rows[0].gains), list(rows[0].times)
+    heads = [
+        "model",
+        "weights",
+        "KB",
+        *(f"{e} dB" for e in encoders),
+        *(f"{e} ms" for e in engines),
+    ]
+    lines = ["| " + " | ".join(heads) + " |", "|---" + "|--:" * (len(heads) - 1) + "|"]
+    for row in rows:
+        cells = [row.name, f"{row.parameters:,}", f"{row.path.stat().st_size / 1000:.0f}"]
+        cells += [f"{row.gains[encoder]:+.3f}" for encoder in encoders]
+        cells += [f"{row.times[engine]:.1f}" for engine in engines]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def arguments() -> argparse.Namespace:
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--cache", type=Path, required=True, help="of `train.py prepare`")
+    parser.add_argument("--base", type=Path, required=True, help="folder of a finished training")
+    parser.add_argument("--teacher", type=Path, required=True, help="that of a larger network")
+    parser.add_argument("--out", type=Path, required=True, help="folder for trainings and models")
+    parser.add_argument("--page", type=Path, required=True, help="Markdown file to fill")
+    parser.add_argument("--steps", type=int, default=4000, help="of the trainings from scratch")
+    parser.add_argument("--threads", type=int, default=1, help="of the trainings")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Trains, measures and writes."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    options = arguments()
+    study = Study(options)
+    base, steps = study.base, options.steps
+    half = base.channels // 2
+    fresh = {
+        "as it is": study.alike(),
+        f"{half} channels inside": study.alike(half),
+        "separable": study.alike(convolution=separable3x3),
+        "expanded, then folded": study.alike(convolution=ExpandedConv),
+    }
+    for name, net in fresh.items():
+        words = f"{steps} steps: {name}"
+        study.add(words, study.train(name.split(",")[0], study.restoration(net), steps))
+    usual = study.restoration(study.alike())
+    taught = Distillation(**vars(usual), teacher=study.teacher)
+    study.add(f"{steps} steps: taught by the larger one", study.train("taught", taught, steps))
+    whole = study.add("finished", base)
+    for hidden in (3 * half // 2, half):
+        slim = pruned(base, hidden)
+        study.add(f"finished, pruned to {hidden} channels inside", slim)
+        task = study.restoration(slim)
+        settled = study.train(f"pruned{hidden}", task, steps // 2, SETTLING_RATE)
+        study.add(f"finished, pruned to {hidden}, {steps // 2} steps more", settled)
+    eight, sixteen = options.out / "int8.onnx", options.out / "fp16.onnx"
+    quantise(whole, eight, study.calibration())
+    study.add_file("finished, 8 bits inside", eight)
+    onnx.save(convert_float_to_float16(onnx.load(whole), keep_io_types=True), sixteen)
+    study.add_file("finished, fp16", sixteen)
+    time_all(study.rows, len(base.window.offsets))
+    fill_section(options.page, "slimming", table(study.rows))
+
+
+if __name__ == "__main__":
+    main()

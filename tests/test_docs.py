@@ -1,0 +1,113 @@
+"""The documentation's examples: Python blocks are run, shell blocks name options that exist."""
+
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import vapoursynth as vs
+from support.clips import scene
+from support.codecs import encode
+from support.models import nearest
+
+import vsvqe as vqe
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+# A comment before a block may give it values, in Python, that its page does not show.
+_BLOCK = re.compile(
+    r"(?:^<!-- given: (?P<given>.*?) -->\n+)?^```(?P<kind>\w+)\n(?P<code>.*?)^```", re.S | re.M
+)
+# What depends on hardware may be refused, if it says so.
+_NEEDS = re.compile(r"OnnxCuda|TensorRT|device=\"GPU\"")
+
+pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="not run from a checkout")
+
+
+class Block(NamedTuple):
+    page: str
+    line: int
+    kind: str
+    given: str
+    code: str
+
+
+def blocks(kind: str) -> list[Any]:
+    found = []
+    for page in PAGES if (ROOT / "docs").is_dir() else []:
+        text = page.read_text(encoding="utf-8")
+        for match in _BLOCK.finditer(text):
+            if match["kind"] == kind:
+                line = text.count("\n", 0, match.start("code")) + 1
+                block = Block(page.name, line, kind, match["given"] or "", match["code"])
+                found.append(pytest.param(block, id=f"{page.name}:{line}"))
+    return found
+
+
+def test_there_are_examples() -> None:
+    assert len(blocks("python")) > 10
+    assert len(blocks("sh")) > 5
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that examples name."""
+    folder = tmp_path_factory.mktemp("docs")
+    encode(scene(160, 96, 6), folder / "input.mp4", ("libx264", {"preset": "veryfast"}))
+    for name, scale in (("other.onnx", 1), ("model.onnx", 2)):
+        nearest(folder, scale=scale).rename(folder / name)
+    (folder / "engines").mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_python_runs(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    clip = scene(160, 96, 6)
+    names: dict[str, Any] = {"vs": vs, "vqe": vqe, "core": vs.core, "clip": clip, "np": np}
+    exec(block.given, names)
+    try:
+        exec(compile(block.code, f"{block.page}:{block.line}", "exec"), names)
+        result = names["clip"]
+        if isinstance(result, vs.VideoNode):
+            result.get_frame(1).close()
+    except vs.Error as error:
+        assert _NEEDS.search(block.code), error
+        assert re.search(r"CUDA|TensorRT|GPU", str(error))
+    finally:
+        vs.clear_outputs()
+
+
+@cache
+def help_of(script: str, *command: str) -> str:
+    run = subprocess.run(
+        [sys.executable, ROOT / script, *command, "--help"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return run.stdout
+
+
+@pytest.mark.parametrize("block", blocks("sh"))
+def test_shell_names_what_exists(block: Block) -> None:
+    lines = block.code.replace("\\\n", " ").splitlines()
+    commands = [shlex.split(part) for line in lines for part in re.split(r"\||&&", line)]
+    for words in filter(None, commands):
+        if len(words) > 1 and words[1].startswith("scripts/"):
+            script = words[1]
+            assert (ROOT / script).is_file()
+            command = words[2:3] if script.endswith("train.py") else []
+            known = help_of(script, *command)
+            for option in (word for word in words if word.startswith("--")):
+                assert option in known, f"{script} has no {option}"
+        else:
+            known_tools = r"(\.venv/bin/)?(python3?|pip|vapoursynth|vspipe|ffmpeg|ruff|mypy)$"
+            assert re.match(known_tools, words[0]), words

@@ -1,0 +1,55 @@
+"""Small pieces that graphs are made of: views, carriers of props, callbacks side by side."""
+
+from collections.abc import Callable, Sequence
+
+import vapoursynth as vs
+
+type Callback = Callable[[int, list[vs.VideoFrame]], vs.VideoFrame]
+"""Takes the number of a frame and the frames of all inputs, returns a frame."""
+
+
+def uncached(clip: vs.VideoNode) -> vs.VideoNode:
+    """Switches a node's cache off: its frames are views that cost nothing to make again."""
+    clip.std.SetVideoCache(mode=0)
+    return clip
+
+
+def own_node(clip: vs.VideoNode) -> vs.VideoNode:
+    """Returns the same frames from a node of our own, whose cache may be set."""
+    return clip.std.RemoveFrameProps(["_VQENone"])
+
+
+def every(clip: vs.VideoNode, cycle: int) -> vs.VideoNode:
+    """Returns the first frame of each run of ``cycle`` frames."""
+    return uncached(clip.std.SelectEvery(cycle, [0])) if cycle > 1 else clip
+
+
+def extended(clip: vs.VideoNode, before: int, after: int) -> vs.VideoNode:
+    """Repeats the first and the last frame."""
+    parts = [clip]
+    if before:
+        parts.insert(0, clip[0] * before)
+    if after:
+        parts.append(clip[-1] * after)
+    return uncached(vs.core.std.Splice(parts)) if len(parts) > 1 else clip
+
+
+def carriers(length: int) -> vs.VideoNode:
+    """Returns tiny frames, for callbacks whose results are props."""
+    return vs.core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=length, keep=True)
+
+
+def concurrently(
+    like: vs.VideoNode, inputs: Sequence[vs.VideoNode], callback: Callback
+) -> vs.VideoNode:
+    """Does what ``ModifyFrame`` does, for several frames at a time.
+
+    Args:
+        like: A clip of the format, size and length of the result.
+        inputs: What the callback gets a frame of each of; two at least.
+        callback: The work; called from the core's threads.
+    """
+    # A node of its own for every frame: the core runs one callback of a node at a time.
+    return like.std.FrameEval(
+        lambda n: like.std.ModifyFrame(inputs, callback), clip_src=list(inputs)
+    )
