@@ -107,7 +107,7 @@ def ASTF(
         >>> import vsvqe as vqe
         >>> clip = vs.core.bs.VideoSource("input.mp4")  # doctest: +SKIP
         >>> vqe.ASTF(clip, sharpen=0.5).set_output()  # doctest: +SKIP
-        >>> crisp = vqe.Deblock(clip, model="crisp.onnx")  # doctest: +SKIP
+        >>> crisp = vqe.Deblock(clip, model="other.onnx")  # doctest: +SKIP
         >>> vqe.ASTF(texture=crisp, smooth=vqe.Deblock(clip)).set_output(1)  # doctest: +SKIP
     """
     with errors_named("ASTF"):
