@@ -48,7 +48,7 @@ def openvino() -> None:
 @pytest.fixture
 def no_gpu() -> None:
     """Skips where there is an NVIDIA driver."""
-    if session._has_nvidia_driver():
+    if session.has_nvidia_driver():
         pytest.skip("there is an NVIDIA GPU here")
 
 

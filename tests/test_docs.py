@@ -96,6 +96,19 @@ def help_of(script: str, *command: str) -> str:
     return run.stdout
 
 
+@cache
+def help_of_command(name: str) -> set[str]:
+    """The options of a command; of one with commands of its own, those of all."""
+    import rich_click as click
+
+    from vsvqe.cli.app import main
+
+    command: Any = main.get_command(click.Context(main), name)
+    assert command is not None, f"there is no vsvqe {name}"
+    every = [command, *getattr(command, "commands", {}).values()]
+    return {"--help"} | {option for one in every for p in one.params for option in p.opts}
+
+
 @pytest.mark.parametrize("block", blocks("sh"))
 def test_shell_names_what_exists(block: Block) -> None:
     lines = block.code.replace("\\\n", " ").splitlines()
@@ -108,6 +121,10 @@ def test_shell_names_what_exists(block: Block) -> None:
             known = help_of(script, *command)
             for option in (word for word in words if word.startswith("--")):
                 assert option in known, f"{script} has no {option}"
+        elif words[0] == "vsvqe" and not words[1].startswith("-"):
+            known = help_of_command(words[1])
+            for option in (word.partition("=")[0] for word in words if word.startswith("--")):
+                assert option in known, f"vsvqe {words[1]} has no {option}"
         else:
-            known_tools = r"(\.venv/bin/)?(python3?|pip|vapoursynth|vspipe|ffmpeg|ruff|mypy)$"
+            known_tools = r"(\.venv/bin/)?(python3?|pip|vapoursynth|vspipe|ffmpeg|ruff|mypy|vsvqe)$"
             assert re.match(known_tools, words[0]), words

@@ -18,13 +18,16 @@ from vsvqe.inference.session import SessionRequest, open_session
 
 pytestmark = pytest.mark.usefixtures("fresh_sessions")
 
+# Takes windows of so many frames.
+MODEL, FRAMES = "deblock-fast-v2", 4
+
 
 def request(side: int = 16, **changes) -> SessionRequest:
-    card = next(card for card in cards.list_models("deblock") if not card.aligned)
+    (card,) = (card for card in cards.list_models() if card.name == MODEL)
     fields = {
         "model": card.path,
         "sha256": card.sha256,
-        "shapes": (("y", (5, 1, side, side)), ("uv", (5, 2, side // 2, side // 2))),
+        "shapes": (("y", (1, FRAMES, side, side)), ("uv", (1, 2 * FRAMES, side // 2, side // 2))),
         "half": False,
         **changes,
     }
@@ -47,7 +50,7 @@ def test_auto_takes_openvino_where_there_is_no_gpu(openvino, no_gpu, caplog):
 
 def test_auto_falls_back_and_says_why_once(monkeypatch, caplog, no_gpu):
     # A machine with a driver, but without the libraries.
-    monkeypatch.setattr(session, "_has_nvidia_driver", lambda: True)
+    monkeypatch.setattr(session, "has_nvidia_driver", lambda: True)
     for side in (16, 32, 16):
         _, backend = open_session(request(side), "auto")
         assert backend in (OpenVino(), OnnxCpu())
@@ -65,7 +68,7 @@ def test_auto_without_openvino_takes_the_cpu(monkeypatch, no_gpu, caplog):
 
 
 def test_auto_falls_back_in_a_filter_too(monkeypatch, no_gpu):
-    monkeypatch.setattr(session, "_has_nvidia_driver", lambda: True)
+    monkeypatch.setattr(session, "has_nvidia_driver", lambda: True)
     clip = scene(length=2)
     result = vqe.Deblock(clip, backend="auto", fp16=False)
     for name in ("openvino", "cpu"):
@@ -145,7 +148,10 @@ def test_several_threads_at_once(backend):
     opened, _ = open_session(request(), backend)
     rng = np.random.default_rng(0)
     inputs = [
-        [rng.random((5, 1, 16, 16), np.float32), rng.random((5, 2, 8, 8), np.float32) - 0.5]
+        [
+            rng.random((1, FRAMES, 16, 16), np.float32),
+            rng.random((1, 2 * FRAMES, 8, 8), np.float32) - 0.5,
+        ]
         for _ in range(16)
     ]
 

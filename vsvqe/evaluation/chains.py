@@ -27,12 +27,16 @@ class Step:
     def run(self, clip: vs.VideoNode, backend: str) -> vs.VideoNode:
         """Applies the filter; ours run on the backend unless the step names another."""
         named = dict(self.named)
-        if self.is_ours and "backend" in inspect.signature(self._ours).parameters:
+        if self.accepts("backend"):
             named.setdefault("backend", backend)
         result = self._filter(clip)(*self.positional, **named)
         if not isinstance(result, vs.VideoNode):
             raise ValueError(f"{self.name} returns no clip")
         return result
+
+    def accepts(self, parameter: str) -> bool:
+        """Whether it is a filter of this package with a parameter of this name."""
+        return self.is_ours and parameter in inspect.signature(self._ours).parameters
 
     @property
     def is_ours(self) -> bool:

@@ -131,7 +131,7 @@ def _plausible(backend: AnyBackend) -> bool:
     """Whether ``"auto"`` should try this backend: its hardware and package seem to be here."""
     match backend:
         case OnnxCuda() | TensorRT():
-            return _has_nvidia_driver()
+            return has_nvidia_driver()
         case OpenVino():
             from importlib.util import find_spec
 
@@ -140,7 +140,8 @@ def _plausible(backend: AnyBackend) -> bool:
             return True
 
 
-def _has_nvidia_driver() -> bool:
+def has_nvidia_driver() -> bool:
+    """Whether an NVIDIA driver is installed, and so probably a GPU."""
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:

@@ -1,0 +1,1 @@
+"""The command ``vsvqe``: one module for every sub-command."""

@@ -1,0 +1,155 @@
+"""``vsvqe bench``: what is fastest on this machine."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import rich_click as click
+import vapoursynth as vs
+from rich.table import Table
+
+from ..evaluation import tuning
+from ..evaluation.tuning import Timed
+from ..inference.session import has_nvidia_driver
+from ..transcode.errors import SourceError
+from ..transcode.script import reason
+from ..transcode.storage import place, written
+from . import console
+from .filters import ENTRIES
+
+_LENGTH = 1_000_000
+_TRIED = {entry.option: entry for entry in ENTRIES if entry.option in ("deblock", "superres")}
+
+
+@click.command(no_args_is_help=True)
+@click.argument("what", metavar="SIZE|FILE")
+@click.option("--filter", "name", type=click.Choice(list(_TRIED)), default="deblock")
+@click.option("--model", help="balanced, fast, or the path of an .onnx file. [the filter's]")
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    type=click.Choice(("cpu", "openvino", "cuda", "tensorrt")),
+    help="May be repeated. [all that may run here, but TensorRT, which builds for minutes]",
+)
+@click.option("--seconds", default=2.0, type=click.FloatRange(0.01), help="Of each turn. [2]")
+@click.option("--json", "path", type=click.Path(path_type=Path), help="Write the figures too.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+def bench(
+    what: str,
+    name: str,
+    model: str | None,
+    backends: tuple[str, ...],
+    seconds: float,
+    path: Path | None,
+    quiet: bool,
+) -> None:
+    r"""Find the backend, length and tile that are fastest here.
+
+    SIZE is a clip's, such as 1920x1080; of a FILE the first frames are taken. Candidates take
+    turns, and the recommendation is printed for scripts and for `vsvqe run`.
+
+    \b
+    vsvqe bench 1280x720
+    vsvqe bench in.mp4 --filter superres --model fast
+    """
+    console.show_log(False)
+    clip = _clip(what)
+    entry = _TRIED[name]
+    named = {}
+    if model is not None:
+        task = next((s.type for s in entry.settings if s.parameter == "model"), entry.value)
+        try:
+            named["model"] = task(model)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+    tried = tuning.candidates(clip, backends or _plausible())
+
+    def call(source: vs.VideoNode, **settings: object) -> vs.VideoNode:
+        result: vs.VideoNode = entry.filter(source, **named, **settings)
+        return result
+
+    with console.progress_bar(quiet) as bar:
+        bar.begin("measuring", tuning.turns(tried))
+        found = tuning.timed(call, clip, tried, seconds, bar.advance)
+    best = tuning.recommended(found)
+    console.out.print(_table(found))
+    arguments = ", ".join(
+        filter(None, [*(f"{key}={value!r}" for key, value in named.items()), best.candidate.words])
+    )
+    console.out.print(f"\nvqe.{entry.filter.__name__}(clip{', ' if arguments else ''}{arguments})")
+    console.out.print(f'vsvqe run IN OUT --filter "{entry.filter.__name__}({arguments})"')
+    if path is not None:
+        _write(path, clip, found, best)
+
+
+def _plausible() -> tuple[str, ...]:
+    return ("cpu", "openvino", "cuda") if has_nvidia_driver() else ("cpu", "openvino")
+
+
+def _clip(what: str) -> vs.VideoNode:
+    """Returns an endless clip: a moving pattern, or the beginning of a file over and over."""
+    size = re.fullmatch(r"(\d+)x(\d+)", what)
+    if size is None:
+        if not Path(what).is_file():
+            raise SourceError(f"{what} is neither a size, such as 1920x1080, nor a file")
+        try:
+            source = vs.core.bs.VideoSource(what)[:48]
+            return source.std.Loop(_LENGTH // source.num_frames)
+        except vs.Error as error:
+            raise SourceError(f"{what} can't be opened as video: {reason(error)}") from error
+    width, height = int(size[1]), int(size[2])
+    if width % 2 or height % 2 or min(width, height) < 16 or max(width, height) > 16384:
+        raise click.UsageError(f"{what}: both sides must be even, 16 to 16384")
+    return _pattern(width, height)
+
+
+def _pattern(width: int, height: int) -> vs.VideoNode:
+    """Returns texture that moves by whole pixels, so that models that align have work to do."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(60, 200, (height + 64, width + 64), np.uint8)
+    still = vs.core.std.BlankClip(
+        format=vs.GRAY8, width=width + 64, height=height + 64, length=1, keep=True
+    )
+
+    def fill(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        frame = f.copy()
+        np.asarray(frame[0])[...] = noise
+        return frame
+
+    canvas = still.std.ModifyFrame(still, fill).std.BoxBlur(0, 2, 2, 2, 2)
+    frames = [
+        canvas.std.CropAbs(width, height, 2 * n, n).resize.Point(format=vs.YUV420P8)
+        for n in range(32)
+    ]
+    clip = vs.core.std.Splice(frames).std.SetFrameProps(_Matrix=vs.MATRIX_BT709, _Range=0)
+    return clip.std.Loop(_LENGTH // clip.num_frames)
+
+
+def _table(found: list[Timed]) -> Table:
+    table = Table(box=None)
+    table.add_column("settings", no_wrap=True)
+    table.add_column("frames/s", justify="right")
+    table.add_column("")
+    for one in found:
+        fps = "-" if one.fps is None else f"{one.fps:.2f}"
+        words = one.candidate.words or "the filter's own choice"
+        table.add_row(words, fps, one.reason.partition(";")[0])
+    return table
+
+
+def _write(path: Path, clip: vs.VideoNode, found: list[Timed], best: Timed) -> None:
+    tree = {
+        "size": [clip.width, clip.height],
+        "recommended": dict(best.candidate.settings),
+        "measured": [
+            {"settings": dict(one.candidate.settings), "fps": one.fps, "reason": one.reason}
+            for one in found
+        ],
+    }
+    unfinished = path.with_name(f".{os.getpid()}-{path.name}")
+    with written(path):
+        unfinished.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
+        place(unfinished, path)

@@ -1,0 +1,265 @@
+"""The filters of ``vsvqe run`` as options: one entry for each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any
+
+import rich_click as click
+
+import vsvqe
+
+from ..cards import list_models
+from ..evaluation import traditional
+from ..inference.backends import NAMES
+from ..transcode.script import Call, calls
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An option that sets a parameter of a filter."""
+
+    option: str
+    parameter: str
+    help: str
+    type: Any = str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A filter of this package as an option."""
+
+    option: str
+    filter: Callable[..., Any]
+    parameter: str
+    """What the option's own value sets."""
+    default: Any
+    """That value where the option stands alone; ``None`` leaves it to the filter."""
+    value: Callable[[str], Any]
+    """Reads the option's value."""
+    metavar: str
+    help: str
+    settings: Sequence[Setting] = ()
+
+
+def _model(task: str) -> Callable[[str], str]:
+    """Returns what completes ``fast`` to the name of a shipped model."""
+
+    def read(text: str) -> str:
+        names = [card.name for card in list_models(task)]
+        short = [name for name in names if text in name.split("-")]
+        if text in names or text.lower().endswith(".onnx"):
+            return text
+        if len(short) == 1:
+            return short[0]
+        raise ValueError(
+            f"{text!r} is neither a shipped model ({', '.join(names)}; or a part of the name, "
+            "such as fast) nor the path of an .onnx file"
+        )
+
+    return read
+
+
+def _strength(text: str) -> float | str:
+    return text if text == "auto" else float(text)
+
+
+ENTRIES = (
+    Entry(
+        "deblock",
+        vsvqe.Deblock,
+        "model",
+        "balanced",
+        _model("deblock"),
+        "[MODEL]",
+        "Remove what compression left. MODEL is balanced (what the bare option takes), fast, or "
+        "the path of an .onnx file.",
+        (Setting("strength", "strength", "Of --deblock: 0 to 1, or auto. [1]", _strength),),
+    ),
+    Entry(
+        "stabilize",
+        vsvqe.Stabilize,
+        "smoothing",
+        None,
+        int,
+        "[FRAMES]",
+        "Steady what was filmed by hand. Movements that last longer than FRAMES stay. [30]",
+        (Setting("border", "border", "Of --stabilize: fill, mirror, crop, zoom, ... [fill]"),),
+    ),
+    Entry(
+        "superres",
+        vsvqe.SuperRes,
+        "scale",
+        None,
+        int,
+        "[2|4]",
+        "Enlarge. [2]",
+        (
+            Setting(
+                "superres-model",
+                "model",
+                "Of --superres: balanced, fast, or the path of an .onnx file.",
+                _model("superres"),
+            ),
+            Setting("detail", "detail", "Of --superres: 0 (faithful) to 1 (texture). [0]", float),
+        ),
+    ),
+)
+"""Another filter of the package comes to the command line by an entry here."""
+
+_SHARED = (
+    Setting(
+        "backend",
+        "backend",
+        f"What computes models: {', '.join(NAMES)}. [auto]",
+        click.Choice(NAMES),
+    ),
+    Setting("device-index", "device_index", "Which GPU. [0]", int),
+    Setting("engine-folder", "engine_folder", "Where built engines are kept for the next time."),
+)
+
+_ORDER = "vsvqe.order"
+
+
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the options of all filters; ``chosen`` reads them."""
+    made = []
+    for entry in ENTRIES:
+        made.append(
+            click.option(
+                f"--{entry.option}",
+                f"filter_{entry.option}",
+                is_flag=False,
+                flag_value=_BARE,
+                metavar=entry.metavar,
+                panel=_PANEL,
+                help=entry.help,
+                callback=_note_order,
+            )
+        )
+        made += [_setting_option(setting) for setting in entry.settings]
+    made.append(
+        click.option(
+            "--traditional",
+            "filter_traditional",
+            metavar="METHOD[:AMOUNT]",
+            panel=_PANEL,
+            help=f"For comparison: {', '.join(traditional.METHODS)}; AMOUNT is the strength, "
+            "sigma, radius or scale.",
+            callback=_note_order,
+        )
+    )
+    made.append(
+        click.option(
+            "--filter",
+            "filter_chain",
+            metavar="CHAIN",
+            panel=_PANEL,
+            help="Filters with all their arguments, of this package and of the core: "
+            '"Deblock(strength=0.5, tile=(640, 360)) + std.Median(planes=0)".',
+            callback=_note_order,
+        )
+    )
+    made += [_setting_option(setting) for setting in _SHARED]
+    for option in reversed(made):
+        command = option(command)
+    return command
+
+
+_BARE = ""
+_PANEL = "Filters"
+
+
+def _setting_option(setting: Setting) -> Callable[..., Any]:
+    choice = setting.type if isinstance(setting.type, click.Choice) else None
+    return click.option(
+        f"--{setting.option}",
+        setting.option.replace("-", "_"),
+        type=choice,
+        metavar=None if choice else setting.parameter.upper(),
+        panel=_PANEL,
+        help=setting.help,
+    )
+
+
+def _note_order(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
+    """Remembers the filters in the order in which they were written."""
+    if value is not None:
+        context.meta.setdefault(_ORDER, []).append(parameter.name)
+    return value
+
+
+def chosen(context: click.Context, values: Mapping[str, Any]) -> list[Call]:
+    """Returns the filters in the order in which the command names them.
+
+    Args:
+        context: Of the command.
+        values: Its options.
+
+    Raises:
+        click.UsageError: A value can't be read, or a setting is given without its filter.
+    """
+    order = context.meta.get(_ORDER, [])
+    for entry in ENTRIES:
+        for setting in entry.settings:
+            given = values[setting.option.replace("-", "_")] is not None
+            if given and f"filter_{entry.option}" not in order:
+                raise click.UsageError(f"--{setting.option} is of no use without --{entry.option}")
+    found: list[Call] = []
+    for name in order:
+        found += _calls(name, values)
+    return found
+
+
+def _calls(name: str, values: Mapping[str, Any]) -> list[Call]:
+    text = values[name]
+    if name == "filter_chain":
+        shared = {s.parameter: values[s.option.replace("-", "_")] for s in _SHARED}
+        defaults = {key: value for key, value in shared.items() if value is not None}
+        with _usage("filter"):
+            return calls(text, defaults)
+    if name == "filter_traditional":
+        return [_traditional(text)]
+    (entry,) = (entry for entry in ENTRIES if f"filter_{entry.option}" == name)
+    named: dict[str, Any] = {}
+    value = entry.default if text == _BARE else text
+    if value is not None:
+        with _usage(entry.option):
+            named[entry.parameter] = entry.value(value)
+    taken = signature(entry.filter).parameters
+    for setting in (*entry.settings, *_SHARED):
+        given = values[setting.option.replace("-", "_")]
+        if given is not None and setting.parameter in taken:
+            with _usage(setting.option):
+                plain = isinstance(setting.type, click.Choice)
+                named[setting.parameter] = given if plain else setting.type(given)
+    return [Call(f"vqe.{entry.filter.__name__}", (), named)]
+
+
+def _traditional(text: str) -> Call:
+    method, _, amount = text.partition(":")
+    if method not in traditional.METHODS:
+        raise click.UsageError(
+            f"--traditional {method} is not known; it is one of {', '.join(traditional.METHODS)}"
+        )
+    if not amount:
+        return Call(f"traditional.{method}")
+    with _usage("traditional"):
+        number = float(amount)
+        return Call(f"traditional.{method}", (int(number) if number.is_integer() else number,))
+
+
+class _usage:
+    """Says of which option a value can't be read."""
+
+    def __init__(self, option: str) -> None:
+        self._option = option
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ValueError):
+            raise click.UsageError(f"--{self._option}: {error}") from error

@@ -1,0 +1,1 @@
+"""Whole files through the filters: source, script, encoder, segments, journal and the final mux."""

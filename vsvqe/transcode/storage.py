@@ -1,0 +1,42 @@
+"""Files that appear whole or not at all, and what is said when they can't."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import StorageError
+
+
+@contextmanager
+def written(path: Path) -> Iterator[None]:
+    """Turns what the system says while a file is written into ``StorageError``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            said = "the disk is full; make room and repeat the command, which goes on from here"
+        elif error.errno == errno.EFBIG:
+            said = "the file system or a limit of this account allows no larger file"
+        else:
+            said = error.strerror or str(error)
+        raise StorageError(f"{path} can't be written: {said}") from error
+
+
+def flush(path: Path) -> None:
+    """Waits until a file is on the disk: a name must not outlive its content in a power cut."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def place(unfinished: Path, path: Path) -> None:
+    """Gives a complete file its final name, in one step and for good."""
+    flush(unfinished)
+    os.replace(unfinished, path)
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
