@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 type Plane = NDArray[np.float64]
 
-FULL_DEVIATION = 8 / 219
+FULL_DEVIATION = 12 / 219
 
 
 def windows(count: int, window: int, cuts: Sequence[int]) -> list[list[int]]:

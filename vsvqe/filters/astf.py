@@ -70,7 +70,7 @@ def ASTF(
         radius: Samples to each side that the variance looks at, 0 to 12.
         window: Frames that it looks at, odd, 1 to 31, and more than 1 with ``radius=0``. Frames
             beyond a scene cut or the ends of the clip are replaced by the frame itself.
-        normalize: The scale of the mask: ``"fixed"`` is the variance of a deviation of 8 codes (of
+        normalize: The scale of the mask: ``"fixed"`` is the variance of a deviation of 12 codes (of
             8 bits, limited range); ``"window"`` is the mean variance of the frames of the window
             where that is larger, so that in a busy picture only the busiest parts are texture.
         show: ``"result"``; ``"mask"`` (grey, of the clip's depth, full range), ``"texture"`` or

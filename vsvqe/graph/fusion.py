@@ -13,8 +13,8 @@ from .nodes import uncached
 type Normalize = Literal["window", "fixed"]
 NORMALIZE = get_args(Normalize.__value__)
 
-# The standard deviation of luma that is full texture: 8 codes of 8 bits and limited range.
-FULL_DEVIATION = 8.0 / 219.0
+# The standard deviation of luma that is full texture: 12 codes of 8 bits and limited range.
+FULL_DEVIATION = 12.0 / 219.0
 
 # What `std.Convolution` takes in one direction, and `std.AverageFrames` in time.
 MOST_RADIUS = 12
