@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import vapoursynth as vs
+from support import checkpoints
 from support.clips import scene
 from support.codecs import encode
 from support.models import nearest
@@ -62,6 +63,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     encode(scene(160, 96, 6), folder / "input.mp4", ("libx264", {"preset": "veryfast"}))
     for name, scale in (("other.onnx", 1), ("model.onnx", 2)):
         nearest(folder, scale=scale).rename(folder / name)
+    restoring = checkpoints.basicvsrpp(8, 1, mmagic=True, enlarges=False)
+    for name, shapes in (
+        ("model", checkpoints.compact(8, 1, 2)),
+        ("realesr-animevideov3", checkpoints.compact(8, 1, 4)),
+        ("RealESRGAN_x4plus", checkpoints.compact(8, 1, 4)),
+        ("dncnn_25", checkpoints.compact(8, 1, 1)),
+        ("RealBasicVSR_x4", checkpoints.realbasicvsr(8, 1, 1)),
+        ("basicvsr_plusplus_ntire_decompress", restoring),
+    ):
+        checkpoints.saved(folder / f"{name}.pth", checkpoints.random(shapes))
     (folder / "engines").mkdir()
     return folder
 

@@ -8,7 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .checkpoints import SUFFIXES
 from .inference.errors import ModelError
+
+_FILES = (".onnx", *SUFFIXES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +101,7 @@ def find(model: str | Path, task: str) -> Card | ModelFile:
     """Looks up a model by its name or path and checks that its file is whole.
 
     Args:
-        model: Name of a shipped model, or path of an ``.onnx`` file.
+        model: Name of a shipped model, or path of an ``.onnx`` file or a checkpoint.
         task: What the model must be for, if it is a shipped one.
 
     Raises:
@@ -117,10 +120,10 @@ def find(model: str | Path, task: str) -> Card | ModelFile:
             _check(card)
             return card
     path = Path(model).expanduser()
-    if path.suffix.lower() != ".onnx":
+    if path.suffix.lower() not in _FILES:
         raise ModelError(
-            f"model={str(model)!r} is neither the path of an .onnx file nor one of the models "
-            f"that come with vsvqe: {', '.join(names)}"
+            f"model={str(model)!r} is neither the path of a file ({', '.join(_FILES)}) nor one of "
+            f"the models that come with vsvqe: {', '.join(names)}"
         )
     try:
         return ModelFile(path, _sha256(path, path.stat().st_mtime_ns))

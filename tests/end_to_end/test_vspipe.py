@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import vapoursynth as vs
+from support import checkpoints
 from support.clips import pictures, scene
 from support.codecs import raw, y4m_frames
 
@@ -79,6 +80,22 @@ def degrained(clip):
 )
 def test_with_mvtools(chain, vspipe, script, compressed):
     path = script(DEGRAIN + f"clip = source({str(compressed)!r})\n{chain}.set_output()\n")
+    assert len(assert_piped(vspipe, path)) == 12
+
+
+def test_checkpoints(vspipe, script, compressed, tmp_path):
+    # One is converted while the script is loaded, the other runs on PyTorch.
+    for name, shapes in (
+        ("image", checkpoints.compact(8, 1, 1)),
+        ("recurrent", checkpoints.basicvsr(6, 1, mmagic=True)),
+    ):
+        checkpoints.saved(tmp_path / f"{name}.pth", checkpoints.random(shapes, gain=0.5))
+    path = script(
+        f"clip = source({str(compressed)!r})\n"
+        f"clip = vqe.Deblock(clip, model={str(tmp_path / 'image.pth')!r}, backend='cpu')\n"
+        f"clip = vqe.SuperRes(clip, model={str(tmp_path / 'recurrent.pth')!r}, length=5)\n"
+        "clip.set_output()\n"
+    )
     assert len(assert_piped(vspipe, path)) == 12
 
 

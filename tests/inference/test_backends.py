@@ -9,17 +9,18 @@ from vsvqe.inference.backends import (
     OnnxCuda,
     OpenVino,
     TensorRT,
+    Torch,
     candidates,
     on_gpu,
     thread_count,
 )
 from vsvqe.inference.errors import InferenceError
 
-ALL = [OnnxCpu, OnnxCuda, TensorRT, OpenVino]
+ALL = [OnnxCpu, OnnxCuda, TensorRT, OpenVino, Torch]
 
 
 def test_names():
-    assert NAMES == ("auto", "cpu", "cuda", "tensorrt", "openvino")
+    assert NAMES == ("auto", "cpu", "cuda", "tensorrt", "openvino", "torch")
     kinds = [type(candidates(name)[0]) for name in NAMES[1:]]
     assert kinds == ALL
     assert [getattr(vqe.Backend, kind.__name__) for kind in ALL] == ALL
@@ -27,7 +28,7 @@ def test_names():
 
 def test_auto_ends_with_what_runs_everywhere_and_builds_no_engine_unasked():
     order = candidates("auto")
-    assert order[-1] == OnnxCpu()
+    assert order[-2:] == (OnnxCpu(), Torch())  # the last for what only it can run
     assert not any(isinstance(backend, TensorRT) for backend in order)
 
 
@@ -48,7 +49,9 @@ def test_unknown(name):
 
 
 def test_on_gpu():
-    assert [on_gpu(kind()) for kind in ALL] == [False, True, True, False]
+    kinds = [OnnxCpu, OnnxCuda, TensorRT, OpenVino]
+    assert [on_gpu(kind()) for kind in kinds] == [False, True, True, False]
+    assert not on_gpu(Torch(device="cpu"))
     assert on_gpu(OpenVino(device="GPU.1"))
 
 

@@ -61,7 +61,7 @@ def test_auto_falls_back_and_says_why_once(monkeypatch, caplog, no_gpu):
 
 
 def test_auto_without_openvino_takes_the_cpu(monkeypatch, no_gpu, caplog):
-    monkeypatch.setattr(session, "_plausible", lambda backend: isinstance(backend, OnnxCpu))
+    monkeypatch.setattr(session, "_plausible", lambda backend, _: isinstance(backend, OnnxCpu))
     _, backend = open_session(request(), "auto")
     assert backend == OnnxCpu()
     assert messages(caplog, logging.WARNING) == []

@@ -11,9 +11,10 @@ from ..graph import planes as plane_graph
 from ..graph import scenes
 from ..graph.clips import ClipFacts, checked, facts
 from ..inference.backends import AnyBackend
+from ..inference.probe import probe
 from .damage import estimator
+from .file_model import by_file
 from .options import Options, errors_named, number, plane_indices
-from .picture import picture
 from .residual import Weigh, prepared, residual
 
 DEFAULT_MODEL = "deblock-balanced-v1"
@@ -54,13 +55,15 @@ def Deblock(
             estimated PSNR of 44.5 dB and less against the uncompressed source) to 0 (48 dB and
             more), so that clean video is left alone; only for the shipped models.
         model: Name of a shipped model (``vqe.list_models("deblock")``), or path of an ``.onnx``
-            image model (N x C x H x W, RGB or luma, float32 or float16). One that enlarges is
-            followed by a bicubic reduction to the clip's size.
+            image model (N x C x H x W, RGB or luma, float32 or float16), or of a PyTorch
+            checkpoint (``.pth``, ``.pt``, ``.ckpt``, ``.safetensors``) of an image or a recurrent
+            network. One that enlarges is followed by a bicubic reduction to the clip's size.
         planes: Planes to process, as in the core's filters: an index, several, or ``None`` for
             all. The others are copied.
         backend: ``"auto"`` takes the fastest that works here (CUDA, OpenVINO, ONNX Runtime on the
-            CPU); ``"cpu"``, ``"cuda"``, ``"tensorrt"`` or ``"openvino"`` take that one or fail;
-            ``vqe.Backend`` has their settings.
+            CPU; PyTorch for checkpoints that these can't run); ``"cpu"``, ``"cuda"``,
+            ``"tensorrt"``, ``"openvino"`` or ``"torch"`` take that one or fail; ``vqe.Backend``
+            has their settings.
         device_index: Which GPU.
         num_streams: Chunks computed at the same time; ``None``: 1 on a CPU, 2 on a GPU.
         fp16: Whether half precision (fp16, or bf16 on CPUs that have it) may be used. ``None``:
@@ -69,14 +72,16 @@ def Deblock(
             frames, and smaller tiles only if the device runs out of memory.
         tile_pad: Overlap of the tiles in pixels on each side; ``None``: the model's receptive
             field, with which there is no seam (32 for image models).
-        length: Frames that one call of the model returns; ``None``: about two megapixels' worth.
-        overlap: Frames of context on each side of them; ``None``: what the model needs.
+        length: Frames that one call of the model returns; ``None``: about two megapixels' worth,
+            for recurrent networks 8 to 24.
+        overlap: Frames of context on each side of them; ``None``: what the model needs, for
+            recurrent networks 6.
         sc: Whether windows end at scene cuts. ``_SceneChangePrev`` and ``_SceneChangeNext``
             decide where frames have them, a detector of our own elsewhere.
         sc_threshold: Of that detector: by how much the mean absolute luma difference (0 to 1) of
             two frames exceeds one and a half times that of the pairs around them.
-        engine_folder: Where built engines (TensorRT, OpenVINO) are kept for the next time;
-            ``None`` keeps none.
+        engine_folder: Where built engines (TensorRT, OpenVINO) and converted checkpoints are kept
+            for the next time; ``None`` keeps none.
 
     Returns:
         A clip of the same format, size, length and frame rate, with the same props.
@@ -126,7 +131,7 @@ def Deblock(
                 "strength='auto' needs a shipped model; give a number from 0 to 1 with "
                 f"model={str(model)!r}"
             )
-        return _by_picture(clip, clip_facts, found, options, strength, chosen)
+        return _by_file(clip, clip_facts, found, options, strength, chosen)
 
 
 def _by_residual(
@@ -156,7 +161,7 @@ def _by_residual(
     return scenes.cleaned(result)
 
 
-def _by_picture(
+def _by_file(
     clip: vs.VideoNode,
     clip_facts: ClipFacts,
     model: ModelFile,
@@ -164,7 +169,8 @@ def _by_picture(
     strength: float,
     chosen: Sequence[int],
 ) -> vs.VideoNode:
-    enhanced = picture(clip, clip_facts, model, options, name="Deblock")
+    kind = probe(model.path, model.sha256)
+    enhanced = by_file(clip, clip_facts, model, kind, options, name="Deblock")
     if enhanced.width != clip.width:
         enhanced = plane_graph.resized(enhanced, clip.width, clip.height, clip_facts)
     if strength == 1.0 and len(chosen) == clip.format.num_planes:

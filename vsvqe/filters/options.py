@@ -80,7 +80,10 @@ class Options:
 
     def plan(self, radius: int, clip: vs.VideoNode, backend: AnyBackend) -> ChunkPlan:
         """Returns how a clip is cut into chunks for a model of a temporal radius."""
-        length, overlap = self.window(radius, clip)
+        return self.chunked(*self.window(radius, clip), backend)
+
+    def chunked(self, length: int, overlap: int, backend: AnyBackend) -> ChunkPlan:
+        """Returns the plan for chunks of a length and an overlap."""
         return ChunkPlan(
             length=length,
             overlap=overlap,

@@ -1,4 +1,4 @@
-"""Image models of the user's own (.onnx): a clip in, the model's picture of it out."""
+"""Image models of the user's own: a clip in, the model's picture of it out."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from ..cards import ModelFile
 from ..graph import chunks, colour, planes
 from ..graph.clips import ClipFacts
 from ..graph.nodes import own_node
-from ..inference.probe import probe
+from ..inference.probe import ImageModel
 from ..inference.session import Session, SessionRequest, open_session
 from ..inference.tiles import Geometry, Size, TiledRunner
 from ..inference.workspace import Workspace
@@ -18,29 +18,36 @@ from .options import Options, half_precision
 from .residual import pad_in_cells, tile_in_cells
 
 # The receptive field of a foreign model is not known; this much hides most seams.
-_DEFAULT_PAD = 32
+DEFAULT_PAD = 32
 
 
 def picture(
-    clip: vs.VideoNode, facts: ClipFacts, model: ModelFile, options: Options, *, name: str
+    clip: vs.VideoNode,
+    facts: ClipFacts,
+    model: ModelFile,
+    image: ImageModel,
+    options: Options,
+    *,
+    name: str,
 ) -> vs.VideoNode:
     """Runs an image model on every frame of a clip.
 
     Args:
         clip: From ``clips.checked``.
         facts: Its colour facts.
-        model: The file; channels, scale and size demands are read from it.
+        model: The file.
+        image: What was read from it.
         options: Checked common parameters.
         name: The filter, for error messages.
 
     Returns:
         A clip in the format of ``clip``, the model's scale times as large.
     """
-    image = probe(model.path, model.sha256)
     half = half_precision(options, tolerant=False, backend=options.backend)
     cell = image.multiple
     seen = colour.to_picture(clip, facts, image.channels)
-    size = (-(-seen.width // cell), -(-seen.height // cell))
+    least = -(-image.least // cell)
+    size = (max(-(-seen.width // cell), least), max(-(-seen.height // cell), least))
     if image.size is not None and options.tile not in (None, image.size):
         raise ValueError(
             f"{model.path.name} runs at {image.size[0]}x{image.size[1]} only; leave tile out"
@@ -61,10 +68,12 @@ def picture(
         return session
 
     if image.size is None:
-        tile, pad = tile_in_cells(options, cell), pad_in_cells(options, cell, _DEFAULT_PAD)
+        tile, pad = tile_in_cells(options, cell), pad_in_cells(options, cell, DEFAULT_PAD)
+        if tile is not None:
+            tile = (max(tile[0], least), max(tile[1], least))
     else:
         tile = image.size
-        pad = min(_DEFAULT_PAD if options.tile_pad is None else options.tile_pad, min(tile) // 4)
+        pad = min(DEFAULT_PAD if options.tile_pad is None else options.tile_pad, min(tile) // 4)
     geometry = Geometry(inputs=(cell,), outputs=(cell * image.scale,))
     runner = TiledRunner(opened, geometry, size, tile, pad, fixed=image.size is not None)
     assert not isinstance(backend, str)
@@ -78,21 +87,7 @@ def picture(
             with workspace.borrowed() as (array, result):
                 fill(array[0], frame)
                 runner.run([array], [result])
-                for target, channel in zip(picture, result[0], strict=True):
-                    height, width = target.shape
-                    if not planes.clamped(channel[:height, :width], target):
-                        raise ValueError(
-                            f"{model.path.name} answered with NaN or infinity; if it runs in half "
-                            "precision, pass fp16=False or use a float32 version of the file"
-                        )
-
-    def fill(array: NDArray[np.float32], frame: vs.VideoFrame) -> None:
-        for channel, target in enumerate(array):
-            # Clamped, because colours that RGB can't hold would come out as specks.
-            if not planes.clamped(np.asarray(frame[channel]), target[: seen.height, : seen.width]):
-                raise planes.not_finite(channel)
-        array[..., seen.width :] = array[..., seen.width - 1 : seen.width]
-        array[..., seen.height :, :] = array[..., seen.height - 1 : seen.height, :]
+                write(result[0], picture, model)
 
     enhanced = chunks.in_chunks(
         own_node(seen),  # `in_chunks` sets its cache
@@ -104,3 +99,42 @@ def picture(
         height=seen.height * image.scale,
     )
     return colour.from_picture(enhanced, clip, facts)
+
+
+def fill(array: NDArray[np.float32], frame: vs.VideoFrame) -> None:
+    """Copies a frame to the upper left of an array, clamped, and repeats its edges to the rest.
+
+    Args:
+        array: C x H x W, at least as large as the frame.
+        frame: ``RGBS`` or ``GRAYS``.
+
+    Raises:
+        ValueError: The frame holds NaN or infinity.
+    """
+    height, width = frame.height, frame.width
+    for channel, target in enumerate(array):
+        # Clamped, because colours that RGB can't hold would come out as specks.
+        if not planes.clamped(np.asarray(frame[channel]), target[:height, :width]):
+            raise planes.not_finite(channel)
+    array[..., width:] = array[..., width - 1 : width]
+    array[..., height:, :] = array[..., height - 1 : height, :]
+
+
+def write(result: NDArray[np.float32], picture: chunks.Picture, model: ModelFile) -> None:
+    """Copies a model's picture to a frame, clamped.
+
+    Args:
+        result: C x H x W, at least as large as the frame.
+        picture: The planes of the frame.
+        model: For the error message.
+
+    Raises:
+        ValueError: The result holds NaN or infinity.
+    """
+    for target, channel in zip(picture, result, strict=True):
+        height, width = target.shape
+        if not planes.clamped(channel[:height, :width], target):
+            raise ValueError(
+                f"{model.path.name} answered with NaN or infinity; if it runs in half "
+                "precision, pass fp16=False or use a float32 version of the file"
+            )

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import vapoursynth as vs
 
-from ..cards import Card, ModelFile, find, list_models
+from ..cards import Card, find, list_models
 from ..graph import planes as plane_graph
 from ..graph import scenes
 from ..graph.clips import ClipFacts, checked, facts
 from ..inference.backends import AnyBackend
-from ..inference.probe import probe
+from ..inference.probe import ImageModel, SequenceModel, probe
+from .file_model import by_file, checked_refine
 from .options import Options, errors_named, number
-from .picture import picture
 from .residual import prepared, residual
+from .size import reduced, wanted_size
 
 DEFAULT_MODEL = "superres-x2-balanced-v1"
 
@@ -23,6 +24,9 @@ def SuperRes(
     model: str | Path = DEFAULT_MODEL,
     detail: float = 0.0,
     *,
+    width: int | None = None,
+    height: int | None = None,
+    refine: float | None = None,
     backend: str | AnyBackend = "auto",
     device_index: int = 0,
     num_streams: int | None = None,
@@ -45,13 +49,21 @@ def SuperRes(
         clip: As for ``Deblock``: GRAY, YUV or RGB; integer of 8 to 16 bits, half or single float;
             constant format and size, at least 16x16; progressive.
         scale: 2 or 4 with the shipped models (4 runs the x2 model twice, unless ``model`` is an
-            x4 one). ``None`` takes the model's own. For an ``.onnx`` file, its scale or a power
-            of it.
+            x4 one). ``None`` takes the model's own. For a file, its scale or a power of it.
         model: Name of a shipped model (``vqe.list_models("superres")``), or path of an ``.onnx``
-            image model (N x C x H x W, RGB or luma, float32 or float16, x1 to x4).
+            image model (N x C x H x W, RGB or luma, float32 or float16, x1 to x4), or of a
+            PyTorch checkpoint (``.pth``, ``.pt``, ``.ckpt``, ``.safetensors``) of an image or a
+            recurrent network (BasicVSR, IconVSR, BasicVSR++, RealBasicVSR).
         detail: 0 is the faithful model, 1 its sibling that was trained for texture, which looks
             sharper and may be less true; values between mix linearly and cost both. Only for
             models whose card names such a sibling.
+        width: Instead of ``scale``: width of the result. The model runs as often as it takes to
+            exceed it, and a Spline36 reduction does the rest. With ``width`` or ``height`` alone,
+            the other follows from the clip's shape.
+        height: Height of the result.
+        refine: For RealBasicVSR, 0 to 255: the picture is cleaned again until a pass changes it
+            by less than so many 255ths on average, three times at most. ``None`` cleans once, as
+            255 does; 5 suits checkpoints trained with a GAN, 1.5 others; 0 cleans three times.
         backend: As for ``Deblock``, and so for all that follow.
         device_index: Which GPU.
         num_streams: Chunks computed at the same time.
@@ -65,8 +77,9 @@ def SuperRes(
         engine_folder: Where built engines are kept.
 
     Returns:
-        A clip ``scale`` times as wide and high, else the same: format, length, frame rate and
-        props. The sample aspect ratio stays what it was.
+        A clip ``scale`` times as wide and high, or of the size asked for, else the same: format,
+        length, frame rate and props. The sample aspect ratio stays what it was, unless width and
+        height are both given and change the shape.
 
     Raises:
         vapoursynth.Error: An argument, the clip, the model or the backend can't be used; the
@@ -81,6 +94,7 @@ def SuperRes(
         >>> import vsvqe as vqe
         >>> clip = vs.core.bs.VideoSource("input.mp4")  # doctest: +SKIP
         >>> vqe.SuperRes(clip, scale=2).set_output()  # doctest: +SKIP
+        >>> vqe.SuperRes(clip, height=1080).set_output()  # doctest: +SKIP
     """
     with errors_named("SuperRes"):
         clip = checked(clip)
@@ -99,23 +113,41 @@ def SuperRes(
         ).checked()
         detail = number("detail", detail, 0.0, 1.0)
         found = find(model, "superres")
+        kind: ImageModel | SequenceModel | None = None
         if isinstance(found, Card):
             own_scale = found.scale
             models = _with_weights(found, detail)
         else:
-            own_scale = probe(found.path, found.sha256).scale
+            kind = probe(found.path, found.sha256)
+            own_scale = kind.scale
             if detail:
                 raise ValueError(
                     f"detail={detail!r} needs a shipped model that has a sibling for it; "
                     f"{str(model)!r} is a file"
                 )
+        refine = checked_refine(refine, kind, str(model))
+        size = wanted_size(clip, scale, width, height)
+        passes = _passes_to(size, clip, own_scale, str(model)) if size else None
         clip_facts = facts(clip)
-        for _ in range(_passes(scale, own_scale, str(model))):
+        result = clip
+        for _ in range(_passes(scale, own_scale, str(model)) if passes is None else passes):
             if isinstance(found, Card):
-                clip = _by_residual(clip, clip_facts, models, options)
+                result = _by_residual(result, clip_facts, models, options)
             else:
-                clip = _by_picture(clip, clip_facts, found, options)
-        return clip
+                assert kind is not None
+                larger = by_file(
+                    result, clip_facts, found, kind, options, refine=refine, name="SuperRes"
+                )
+                result = larger.std.CopyFrameProps(result)
+        return reduced(result, clip, size, clip_facts) if size else result
+
+
+_MOST_SCALE = 16
+
+
+def _powers(own: int) -> list[int]:
+    """Returns the scales that a model can give."""
+    return [own] if own == 1 else [own**n for n in range(1, 5) if own**n <= _MOST_SCALE]
 
 
 def _passes(scale: int | None, own: int, model: str) -> int:
@@ -124,14 +156,25 @@ def _passes(scale: int | None, own: int, model: str) -> int:
         return 1
     if isinstance(scale, bool) or not isinstance(scale, int):
         raise ValueError(f"scale={scale!r} must be a whole number")
-    possible = [own] if own == 1 else [own**n for n in range(1, 5) if own**n <= 16]
+    possible = _powers(own)
     if scale not in possible:
         raise ValueError(
             f"scale={scale} can't be had with model {model!r}, which gives "
-            f"{', '.join(map(str, possible))}; choose one of these and resize the rest, for "
-            "example with clip.resize.Spline36"
+            f"{', '.join(map(str, possible))}; choose one of these, or give width= or height="
         )
     return possible.index(scale) + 1
+
+
+def _passes_to(size: tuple[int, int], clip: vs.VideoNode, own: int, model: str) -> int:
+    """Returns how often a model has to run to reach a size."""
+    needed = max(size[0] / clip.width, size[1] / clip.height)
+    for passes, scale in enumerate(_powers(own), 1):
+        if scale >= needed:
+            return passes
+    raise ValueError(
+        f"{size[0]}x{size[1]} is {needed:.3g} times the clip's {clip.width}x{clip.height}, and "
+        f"model {model!r} gives {_powers(own)[-1]} at most"
+    )
 
 
 def _with_weights(card: Card, detail: float) -> list[tuple[Card, float]]:
@@ -169,9 +212,3 @@ def _by_residual(
     result = plane_graph.added(base, residuals, clip.format, clip_facts, every)
     # The resizer writes what it knows of the colours into the props; give back what came in.
     return scenes.cleaned(result.std.CopyFrameProps(held))
-
-
-def _by_picture(
-    clip: vs.VideoNode, clip_facts: ClipFacts, model: ModelFile, options: Options
-) -> vs.VideoNode:
-    return picture(clip, clip_facts, model, options, name="SuperRes").std.CopyFrameProps(clip)

@@ -52,7 +52,7 @@ def in_chunks(
     """Computes a clip chunk by chunk.
 
     At the ends of the clip and at scene cuts the nearest frame of the same scene stands in for
-    the frames beyond.
+    the frames beyond; it is the same object then, see ``present``.
 
     Args:
         clip: The input, from ``scenes.annotated`` if cuts are to be respected.
@@ -77,7 +77,9 @@ def in_chunks(
     carrier = carriers(chunks)
 
     def compute(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
-        frames = f[1:]
+        begin = n * length - overlap
+        first, last = max(0, -begin), min(window, total - begin) - 1
+        frames = [f[1 + min(max(i, first), last)] for i in range(window)]
         results = [
             vs.core.create_video_frame(format, width, height)
             for _ in range(min(length, total - n * length))
@@ -85,14 +87,12 @@ def in_chunks(
         pictures = [
             [np.asarray(result[plane]) for plane in range(format.num_planes)] for result in results
         ]
-        for first, last, scene in _scenes(frames, len(results), plan):
+        for start, end, scene in _scenes(frames, len(results), plan):
             try:
-                process(scene, pictures[first:last])
+                process(scene, pictures[start:end])
             except Exception as error:
-                start = n * length
-                raise vs.Error(
-                    f"{name}: frames {start} to {start + len(results) - 1}: {error}"
-                ) from error
+                span = f"{n * length} to {n * length + len(results) - 1}"
+                raise vs.Error(f"{name}: frames {span}: {error}") from error
         memory.produced(sum(array.nbytes for picture in pictures for array in picture))
         carrying = f[0].copy()
         for i, result in enumerate(results):
@@ -171,3 +171,21 @@ def _scenes(
         window = [frames[min(max(first + i, start), end - 1)] for i in range(len(frames))]
         result.append((first, last, window))
     return result
+
+
+def present(frames: Sequence[vs.VideoFrame], overlap: int) -> tuple[Sequence[vs.VideoFrame], int]:
+    """Takes the frames off a window that stand in for others.
+
+    Args:
+        frames: The window.
+        overlap: Where in it the first wanted frame is.
+
+    Returns:
+        The frames of the scene, each once, and where among them the first wanted one is.
+    """
+    first, last = 0, len(frames) - 1
+    while first < last and frames[first + 1] is frames[0]:
+        first += 1
+    while last > first and frames[last - 1] is frames[-1]:
+        last -= 1
+    return frames[first : last + 1], max(overlap - first, 0)

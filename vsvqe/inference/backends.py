@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from .errors import InferenceError
 
@@ -45,7 +46,18 @@ class OpenVino:
     """Threads of one inference on the CPU device; 0 takes one per core."""
 
 
-type AnyBackend = OnnxCpu | OnnxCuda | TensorRT | OpenVino
+@dataclass(frozen=True, kw_only=True)
+class Torch:
+    """PyTorch, for checkpoints (.pth, .pt, .ckpt, .safetensors): ``pip install "vsvqe[torch]"``."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """``"auto"`` takes the GPU of ``device_index`` if there is one, else the CPU."""
+
+    threads: int = 0
+    """Threads of one inference on the CPU; 0 leaves it to PyTorch, which takes one per core."""
+
+
+type AnyBackend = OnnxCpu | OnnxCuda | TensorRT | OpenVino | Torch
 
 
 class Backend:
@@ -55,6 +67,7 @@ class Backend:
     OnnxCuda = OnnxCuda
     TensorRT = TensorRT
     OpenVino = OpenVino
+    Torch = Torch
 
 
 _BY_NAME: dict[str, AnyBackend] = {
@@ -62,10 +75,12 @@ _BY_NAME: dict[str, AnyBackend] = {
     "cuda": OnnxCuda(),
     "tensorrt": TensorRT(),
     "openvino": OpenVino(),
+    "torch": Torch(),
 }
 
-# TensorRT is not tried unasked: building an engine can take minutes.
-_AUTO: Sequence[AnyBackend] = (OnnxCuda(), OpenVino(), OnnxCpu())
+# TensorRT is not tried unasked: building an engine can take minutes. PyTorch comes last: it runs
+# checkpoints that can't be converted for the others, which are faster.
+_AUTO: Sequence[AnyBackend] = (OnnxCuda(), OpenVino(), OnnxCpu(), Torch())
 
 NAMES = ("auto", *_BY_NAME)
 
@@ -79,7 +94,7 @@ def candidates(backend: "str | AnyBackend") -> Sequence[AnyBackend]:
     Raises:
         InferenceError: The name is not known.
     """
-    if isinstance(backend, OnnxCpu | OnnxCuda | TensorRT | OpenVino):
+    if isinstance(backend, OnnxCpu | OnnxCuda | TensorRT | OpenVino | Torch):
         return (backend,)
     if backend == "auto":
         return _AUTO
@@ -100,6 +115,12 @@ def on_gpu(backend: AnyBackend) -> bool:
     """Whether frames travel to another device, so that several streams hide the transfers."""
     if isinstance(backend, OpenVino):
         return not backend.device.startswith("CPU")
+    if isinstance(backend, Torch):
+        if backend.device == "cpu":
+            return False
+        import torch
+
+        return torch.cuda.is_available()
     return not isinstance(backend, OnnxCpu)
 
 

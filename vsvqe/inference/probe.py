@@ -1,4 +1,4 @@
-"""Reads from a third-party ONNX file what it does: channels, scale, dtype and size demands."""
+"""Reads from a third-party model file what it does: channels, scale and size demands."""
 
 import threading
 from collections import OrderedDict
@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ..checkpoints import is_checkpoint
 from .errors import ModelError
 from .stdout import stdout_to_stderr
 
 _SIDE = 64
+# Of the tiles that a network sees which takes squares only.
+_SIDE_OF_SQUARES = 256
 _MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -28,33 +31,63 @@ class ImageModel:
     """Width and height must be a multiple of this."""
     size: tuple[int, int] | None
     """The only width and height that it takes, or ``None`` if any."""
+    least: int = 1
+    """Width and height must be no less than this."""
+
+
+@dataclass(frozen=True)
+class SequenceModel:
+    """A recurrent model that takes and returns runs of RGB frames in [0, 1] (N x T x 3 x H x W)."""
+
+    scale: int
+    """How many times larger the output is."""
+    multiple: int
+    """Width and height must be a multiple of this."""
+    refines: bool
+    """Whether it cleans the frames first, as often as ``refine`` says."""
 
 
 _MAX_REMEMBERED = 32
-_remembered: OrderedDict[str, ImageModel] = OrderedDict()
+_remembered: OrderedDict[tuple[str, str], ImageModel | SequenceModel] = OrderedDict()
 _lock = threading.Lock()
 
 
-def probe(model: Path, sha256: str) -> ImageModel:
+def probe(model: Path, sha256: str) -> ImageModel | SequenceModel:
     """Finds out what a model file takes and gives, by reading it and by trying it out.
 
     Args:
-        model: The ``.onnx`` file.
+        model: The ``.onnx`` file or checkpoint.
         sha256: Hash of its content, by which the answer is remembered.
 
     Raises:
-        ModelError: It is not ONNX, or not a picture-to-picture model with 1 or 3 channels.
+        ModelError: It can't be read, or is not a model of pictures with 1 or 3 channels.
     """
+    key = (model.name, sha256)
     with _lock:
-        if sha256 in _remembered:
-            return _remembered[sha256]
+        if key in _remembered:
+            return _remembered[key]
     with stdout_to_stderr():
-        found = _probe(model)
+        found = _of_checkpoint(model, sha256) if is_checkpoint(model) else _probe(model)
     with _lock:
-        _remembered[sha256] = found
+        _remembered[key] = found
         while len(_remembered) > _MAX_REMEMBERED:
             _remembered.popitem(last=False)
     return found
+
+
+def _of_checkpoint(model: Path, sha256: str) -> ImageModel | SequenceModel:
+    from ..checkpoints.models import load
+
+    found = load(model, sha256)
+    if found.sequence:
+        refines = found.architecture == "RealBasicVSR"
+        return SequenceModel(found.scale, found.multiple, refines)
+    size = None
+    if found.square:
+        side = -(-max(_SIDE_OF_SQUARES, found.least) // found.multiple) * found.multiple
+        size = (side, side)
+    multiple = 1 if size else found.multiple
+    return ImageModel("input", found.channels, found.scale, multiple, size, found.least)
 
 
 def _probe(model: Path) -> ImageModel:

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .backends import AnyBackend, OnnxCpu, OnnxCuda, OpenVino, TensorRT, candidates
-from .errors import BackendUnavailable
+from ..checkpoints import SUFFIXES, is_checkpoint
+from .backends import AnyBackend, OnnxCpu, OnnxCuda, OpenVino, TensorRT, Torch, candidates
+from .errors import BackendUnavailable, ModelError
 from .stdout import stdout_to_stderr
 
 logger = logging.getLogger(__name__)
@@ -51,9 +52,14 @@ class SessionRequest:
     """Name and fixed shape of every input, in the model's order."""
     half: bool
     """Whether the backend may compute in half precision (bf16 or fp16) where it is faster."""
+    refine: float | None = None
+    """Threshold of RealBasicVSR's dynamic refinement, in 255ths; ``None``: the network's own."""
     device_index: int = 0
     engine_folder: Path | None = None
 
+
+# N x T x C x H x W: recurrent networks, which only PyTorch runs.
+_DIMENSIONS_OF_A_RUN = 5
 
 # Sessions hold weights and scratch memory, so few are kept; a filter that is alive keeps its own.
 _MAX_CACHED = 8
@@ -83,7 +89,7 @@ def open_session(request: SessionRequest, backend: str | AnyBackend) -> tuple[Se
     reasons: list[str] = []
     automatic = backend == "auto"
     for candidate in candidates(backend):
-        if automatic and not _plausible(candidate):
+        if automatic and not _plausible(candidate, request):
             continue
         try:
             return _cached(request, candidate), candidate
@@ -112,6 +118,29 @@ def _cached(request: SessionRequest, backend: AnyBackend) -> Session:
 
 def _opened(request: SessionRequest, backend: AnyBackend) -> Session:
     # The engines are imported here and not above: `import vsvqe` must stay quick.
+    if isinstance(backend, Torch):
+        if not is_checkpoint(request.model):
+            raise BackendUnavailable(
+                f"backend='torch' runs checkpoints ({', '.join(SUFFIXES)}); {request.model.name} "
+                "is an ONNX model: choose another backend, or leave it out"
+            )
+        from .torch import TorchSession
+
+        return TorchSession(request, backend)
+    if is_checkpoint(request.model):
+        from .conversion import as_onnx
+
+        try:
+            return _on_onnx_engine(as_onnx(request), backend)
+        except ModelError as error:
+            # The file is sound, as its conversion was tried out; this engine can't take it.
+            raise BackendUnavailable(f"{error}; backend='torch' runs the checkpoint") from error
+    return _on_onnx_engine(request, backend)
+
+
+def _on_onnx_engine(
+    request: SessionRequest, backend: OnnxCpu | OnnxCuda | TensorRT | OpenVino
+) -> Session:
     match backend:
         case OpenVino():
             from .openvino import OpenVinoSession
@@ -127,8 +156,12 @@ def _opened(request: SessionRequest, backend: AnyBackend) -> Session:
             return GpuSession(request, backend)
 
 
-def _plausible(backend: AnyBackend) -> bool:
+def _plausible(backend: AnyBackend, request: SessionRequest) -> bool:
     """Whether ``"auto"`` should try this backend: its hardware and package seem to be here."""
+    if isinstance(backend, Torch):
+        return is_checkpoint(request.model)
+    if is_checkpoint(request.model) and len(request.shapes[0][1]) == _DIMENSIONS_OF_A_RUN:
+        return False
     match backend:
         case OnnxCuda() | TensorRT():
             return has_nvidia_driver()

@@ -10,6 +10,18 @@ from collections.abc import Iterator
 _lock = threading.RLock()
 
 
+def on_main_thread() -> bool:
+    """Whether this is the thread in which ``vspipe`` runs the script, before it writes video."""
+    return threading.current_thread() is threading.main_thread()
+
+
+@contextlib.contextmanager
+def stdout_discarded() -> Iterator[None]:
+    """Throws away what any code writes to standard output; on the main thread only, as below."""
+    with open(os.devnull, "w") as nothing, _diverted(nothing.fileno()):
+        yield
+
+
 @contextlib.contextmanager
 def stdout_to_stderr() -> Iterator[None]:
     """Sends what any code, native or Python, writes to standard output to standard error.
@@ -19,7 +31,13 @@ def stdout_to_stderr() -> Iterator[None]:
     the script before it writes anything: a session that is opened later, from a frame callback
     (tiles that shrink, filters made by ``FrameEval``), would divert video.
     """
-    if threading.current_thread() is not threading.main_thread():
+    with _diverted(2):
+        yield
+
+
+@contextlib.contextmanager
+def _diverted(target: int) -> Iterator[None]:
+    if not on_main_thread():
         yield
         return
     with _lock:
@@ -30,7 +48,7 @@ def stdout_to_stderr() -> Iterator[None]:
             yield
             return
         try:
-            os.dup2(2, 1)
+            os.dup2(target, 1)
             yield
         finally:
             _flush()

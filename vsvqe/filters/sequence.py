@@ -1,0 +1,113 @@
+"""Recurrent models of the user's own: runs of frames in, the model's pictures of them out."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import vapoursynth as vs
+
+from ..cards import ModelFile
+from ..graph import chunks, colour, scenes
+from ..graph.clips import ClipFacts, pixels_to_length
+from ..graph.nodes import own_node
+from ..inference.probe import SequenceModel
+from ..inference.session import Session, SessionRequest, open_session
+from ..inference.tiles import Geometry, Size, TiledRunner
+from ..inference.workspace import Workspace
+from .options import Options, half_precision
+from .picture import DEFAULT_PAD, fill, write
+from .residual import pad_in_cells, tile_in_cells
+
+# Frames that a chunk gives: many, because those of context on both sides are computed besides; and
+# not more, because features of all of them are in memory at once.
+_LONGEST, _SHORTEST = 24, 8
+_OVERLAP = 6
+
+
+def sequence(
+    clip: vs.VideoNode,
+    facts: ClipFacts,
+    model: ModelFile,
+    recurrent: SequenceModel,
+    options: Options,
+    *,
+    refine: float | None,
+    name: str,
+) -> vs.VideoNode:
+    """Runs a recurrent model over a clip.
+
+    Every chunk of a fixed grid is computed alone, with frames of context on both sides; no state is
+    carried from one to the next. At cuts, and at the ends of the clip, runs are shorter.
+
+    Args:
+        clip: From ``clips.checked``.
+        facts: Its colour facts.
+        model: The file.
+        recurrent: What was read from it.
+        options: Checked common parameters.
+        refine: Threshold of the cleaning's repetition, in 255ths; ``None``: the model's own.
+        name: The filter, for error messages.
+
+    Returns:
+        A clip in the format of ``clip``, the model's scale times as large.
+    """
+    half = half_precision(options, tolerant=False, backend=options.backend)
+    cell, scale = recurrent.multiple, recurrent.scale
+    seen = colour.to_picture(scenes.annotated(clip, detect=options.sc), facts, 3)
+    size = (-(-seen.width // cell), -(-seen.height // cell))
+    length = options.length or max(_SHORTEST, pixels_to_length(clip.width, clip.height, _LONGEST))
+    length = min(length, clip.num_frames)
+    overlap = _OVERLAP if options.overlap is None else options.overlap
+    frames = length + 2 * overlap
+    backend = options.backend
+
+    def opened(tile: Size) -> Session:
+        nonlocal backend
+        request = SessionRequest(
+            model=model.path,
+            sha256=model.sha256,
+            shapes=(("input", (1, frames, 3, tile[1] * cell, tile[0] * cell)),),
+            half=half,
+            refine=refine,
+            device_index=options.device_index,
+            engine_folder=options.engines,
+        )
+        session, backend = open_session(request, backend)
+        return session
+
+    runner = TiledRunner(
+        opened,
+        Geometry(inputs=(cell,), outputs=(cell * scale,)),
+        size,
+        tile_in_cells(options, cell),
+        pad_in_cells(options, cell, DEFAULT_PAD),
+    )
+    assert not isinstance(backend, str)
+    plan = dataclasses.replace(
+        options.chunked(length, overlap, backend),
+        # Without context too: a chunk has many frames.
+        cut_threshold=options.sc_threshold if options.sc else None,
+    )
+    width, height = size[0] * cell, size[1] * cell
+    shape = (1, frames, 3, height, width)
+    workspace = Workspace([shape, (*shape[:3], height * scale, width * scale)])
+
+    def process(window: Sequence[vs.VideoFrame], out: Sequence[chunks.Picture]) -> None:
+        run, wanted = chunks.present(window, plan.overlap)
+        with workspace.borrowed() as (array, result):
+            array, result = array[:, : len(run)], result[:, : len(run)]
+            for frame, target in zip(run, array[0], strict=True):
+                fill(target, frame)
+            runner.run([array], [result])
+            for picture, found in zip(out, result[0, wanted:], strict=False):
+                write(found, picture, model)
+
+    enhanced = chunks.in_chunks(
+        own_node(seen),  # `in_chunks` sets its cache
+        plan,
+        process,
+        name=name,
+        format=seen.format,
+        width=seen.width * scale,
+        height=seen.height * scale,
+    )
+    return colour.from_picture(enhanced, clip, facts)

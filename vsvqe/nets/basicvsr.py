@@ -1,0 +1,72 @@
+"""BasicVSR: bidirectional propagation with flow alignment, x4.
+
+Chan, Wang, Yu, Dong and Loy, "BasicVSR: the search for essential components in video
+super-resolution and beyond", CVPR 2021. 6,291,311 parameters with 64 channels and 30 blocks a
+direction, SPyNet included.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from vsvqe.nets.recurrent import Enlargement, ResidualStack, activated, bilinear, room, warped
+from vsvqe.nets.spynet import SPyNet, flows
+
+SCALE = 4
+
+
+class BasicVSR(Enlargement):
+    """Enlarges a run of frames by four; each frame gets something of all others."""
+
+    def __init__(self, channels: int = 64, blocks: int = 30) -> None:
+        """Builds the network.
+
+        Args:
+            channels: Feature channels.
+            blocks: Residual blocks of each direction.
+        """
+        super().__init__(channels)
+        self.spynet = SPyNet()
+        self.backward_resblocks = ResidualStack(channels + 3, channels, blocks)
+        self.forward_resblocks = ResidualStack(channels + 3, channels, blocks)
+        self.fusion = nn.Conv2d(2 * channels, channels, 1)
+        self.channels = channels
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Returns the enlarged frames `[N, T, 3, 4H, 4W]`.
+
+        Args:
+            frames: A run of one scene, RGB in [0, 1], `[N, T, 3, H, W]`; any T, and H and W.
+
+        Example:
+            >>> import torch
+            >>> from vsvqe.nets.basicvsr import BasicVSR
+            >>> BasicVSR(channels=8, blocks=1)(torch.rand(1, 3, 3, 16, 24)).shape
+            torch.Size([1, 3, 3, 64, 96])
+        """
+        from_past, from_future = flows(self.spynet, frames)
+        features: list[Tensor] = []
+        state = _blank(frames, self.channels)
+        for t in reversed(range(frames.shape[1])):
+            if t < frames.shape[1] - 1:
+                state = warped(state, from_future[:, t])
+            state = self.backward_resblocks(torch.cat((frames[:, t], state), dim=1))
+            features.append(state)
+        features.reverse()
+
+        results = room(frames, SCALE)
+        state = torch.zeros_like(state)
+        for t, later in enumerate(features):
+            if t > 0:
+                state = warped(state, from_past[:, t - 1])
+            state = self.forward_resblocks(torch.cat((frames[:, t], state), dim=1))
+            fused = activated(self.fusion(torch.cat((later, state), dim=1)))
+            results[:, t] = self.enlarged(fused) + bilinear(frames[:, t], SCALE)
+        return results
+
+
+def _blank(frames: Tensor, channels: int) -> Tensor:
+    """Returns the state before the first frame."""
+    count, _, _, height, width = frames.shape
+    return frames.new_zeros(count, channels, height, width)
