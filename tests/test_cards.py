@@ -22,10 +22,11 @@ def refused(text: str, **arguments) -> str:
 def test_every_task_has_a_model():
     names = {
         task: [card.name for card in vqe.list_models(task)]
-        for task in ("deblock", "superres", "damage")
+        for task in ("deblock", "superres", "astf", "damage")
     }
     assert names["deblock"] == ["deblock-balanced-v1", "deblock-fast-v2"]
     assert "superres-x2-fast-v1" in names["superres"]
+    assert names["astf"] == ["astf-fast-v1"]
     assert len(names["damage"]) == 1
     assert sorted(name for found in names.values() for name in found) == sorted(SHIPPED)
     assert vqe.list_models("stabilize") == []

@@ -14,6 +14,7 @@ PUBLIC = {
 
 def test_public_names():
     assert set(vqe.__all__) == {
+        "ASTF",
         "Backend",
         "Card",
         "Deblock",
@@ -45,13 +46,13 @@ def test_docstring_examples_compile(name):
     item = PUBLIC[name]
     assert inspect.getdoc(item), f"{name} has no docstring"
     examples = doctest.DocTestParser().get_examples(inspect.getdoc(item) or "")
-    if name in ("Deblock", "Stabilize", "SuperRes", "list_models"):
+    if name in ("ASTF", "Deblock", "Stabilize", "SuperRes", "list_models"):
         assert examples, f"{name} shows no example"
     for example in examples:
         compile(example.source, name, "single")
 
 
-@pytest.mark.parametrize("filter", [vqe.Deblock, vqe.Stabilize, vqe.SuperRes])
+@pytest.mark.parametrize("filter", [vqe.ASTF, vqe.Deblock, vqe.Stabilize, vqe.SuperRes])
 def test_docstring_names_every_parameter(filter):
     text = inspect.getdoc(filter) or ""
     for parameter in inspect.signature(filter).parameters:

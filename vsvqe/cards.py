@@ -21,7 +21,8 @@ class Card:
     name: str
     """By which ``model=`` finds it."""
     task: str
-    """``"deblock"``, ``"superres"`` or ``"damage"`` (the estimate behind ``strength="auto"``)."""
+    """``"deblock"``, ``"superres"``, ``"astf"`` (the second stage of ``ASTF``) or ``"damage"`` (the
+    estimate behind ``strength="auto"``)."""
     description: str
     """What it is good for, in a sentence."""
     scale: int
@@ -44,6 +45,10 @@ class Card:
     """Name of the ``.onnx`` file beside the card."""
     sha256: str
     """Hash of that file."""
+    branches: tuple[str, ...] = ()
+    """Names of the residuals, of a model that gives several."""
+    refines: str | None = None
+    """Name of the model whose pictures it takes, if it does not take the clip's own."""
     detail: str | None = None
     """Name of the sibling that ``detail=`` moves towards, if there is one."""
     training: dict[str, Any] = field(default_factory=dict, hash=False)
@@ -80,7 +85,7 @@ def list_models(task: str | None = None) -> list[Card]:
     """Lists the models that come with the package.
 
     Args:
-        task: ``"deblock"``, ``"superres"``, ``"damage"``, or ``None`` for all of them.
+        task: ``"deblock"``, ``"superres"``, ``"astf"``, ``"damage"``, or ``None`` for all of them.
 
     Returns:
         Their cards, by name: size, window, training and measured gains.
@@ -157,6 +162,7 @@ def _read_cards() -> Iterator[Card]:
     for path in models_folder().glob("*.json"):
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
-            yield Card(**fields | {"offsets": tuple(fields["offsets"])})
+            lists = {"offsets": tuple(fields["offsets"])}
+            yield Card(**fields | lists | {"branches": tuple(fields.get("branches", ()))})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ModelError(f"the model card {path} can't be read: {error}") from error

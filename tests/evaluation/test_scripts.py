@@ -84,3 +84,22 @@ def test_mistakes_are_told_before_anything_is_measured(
     assert run.returncode == 2
     assert told in run.stderr
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.slow
+def test_astf_tables(folder: Path, data: Path) -> None:
+    (folder / "weights").symlink_to(data / "weights")
+    page, figure = folder / "astf.md", folder / "astf.png"
+    run = _run(
+        *("astf_tables.py", "--data", folder, "--recipe", "uncompressed", "--frames", 2),
+        *("--backend", "cpu", "--every", 1, "--work", folder / "work", "--out", page),
+        *("--figure", figure, "--shown", "drawn"),
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == ""
+    text = page.read_text()
+    rows = ("input", "stage 1", "texture", "smooth", "fused", "fused, sharpen=0.5")
+    for row in (*rows, "radius=5", "window=5", 'normalize="fixed"', "fixed"):
+        assert f"\n| {row} | " in text
+    assert "--backend cpu" in text
+    assert Image.open(figure).width > 8 * 2 * 90

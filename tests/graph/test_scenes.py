@@ -156,3 +156,26 @@ def test_first_and_last_frames_have_their_ends_repeated():
     longer = clip[0] * 2 + clip + clip[-1] * 2
     inner = vqe.Deblock(longer, backend="cpu", sc=False)[2:8]
     assert all_same(whole, inner)
+
+
+def marks(clip: vs.VideoNode, threshold: float | None = scenes.DEFAULT_THRESHOLD) -> list[int]:
+    """The first frames of scenes by the marks; each end must lie before a beginning."""
+    annotated = scenes.annotated(clip, detect=True)
+    props = [dict(frame.props) for frame in scenes.marked(annotated, threshold).frames(close=True)]
+    begins = [n for n, frame in enumerate(props) if frame["_SceneChangePrev"]]
+    ends = [n for n, frame in enumerate(props) if frame["_SceneChangeNext"]]
+    assert [n + 1 for n in ends] == [*begins[1:], clip.num_frames]
+    return begins
+
+
+def test_marks_are_at_the_cuts_and_at_the_ends():
+    clip = shot(5, 0) + shot(4, 1) + shot(1, 2)
+    assert marks(clip) == [0, 5, 9]
+    assert marks(clip, None) == [0]
+    assert marks(clip[:1]) == [0]
+
+
+def test_marks_are_those_of_the_clip_where_it_has_some():
+    clip = shot(6, 0).std.SetFrameProps(_SceneChangePrev=0)
+    parts = [clip[:2], clip[2:3].std.SetFrameProps(_SceneChangePrev=1), clip[3:]]
+    assert marks(core.std.Splice(parts)) == [0, 2]

@@ -41,6 +41,8 @@ class Column:
 
     title: str
     clip: vs.VideoNode
+    judged: bool = True
+    """Whether the captions tell how far it is from the original."""
 
 
 def parse_crop(text: str) -> Crop:
@@ -134,7 +136,9 @@ def draw(
         for number, frames in enumerate(seen):
             part = _cut(frames[n], crop)
             x = _GAP + wide * number
-            pen.text((x, y + 1), _caption(label, part, reference), "black", font)
+            judged = columns[number].judged
+            caption = _caption(label, part, reference) if judged else label
+            pen.text((x, y + 1), caption, "black", font)
             large = part.repeat(zoom, axis=0).repeat(zoom, axis=1)
             sheet.paste(Image.fromarray(large), (x, y + _CAPTION))
         y += zoom * crop.height + _CAPTION + _GAP

@@ -48,10 +48,10 @@ class Options:
             InferenceError: The backend's name is not known, or the folder can't be written to.
         """
         candidates(self.backend)
-        _whole("device_index", self.device_index, 0)
+        whole("device_index", self.device_index, 0)
         for name, least in (("num_streams", 1), ("tile_pad", 0), ("length", 1), ("overlap", 0)):
             if getattr(self, name) is not None:
-                _whole(name, getattr(self, name), least)
+                whole(name, getattr(self, name), least)
         if self.fp16 is not None and not isinstance(self.fp16, bool):
             raise ValueError(f"fp16={self.fp16!r} must be True, False or None")
         if not isinstance(self.sc, bool | int):
@@ -60,7 +60,7 @@ class Options:
             if not isinstance(self.tile, Sequence) or len(self.tile) != 2:
                 raise ValueError(f"tile={self.tile!r} must be (width, height) in pixels, or None")
             for side in self.tile:
-                _whole("tile", side, 16)
+                whole("tile", side, 16)
             if self.tile_pad is not None and min(self.tile) <= 2 * self.tile_pad:
                 raise ValueError(
                     f"tile={tuple(self.tile)} leaves no room for tile_pad={self.tile_pad} on both "
@@ -127,6 +127,18 @@ def half_precision(options: Options, *, tolerant: bool, backend: str | AnyBacken
     return tolerant if options.fp16 is None else options.fp16
 
 
+def one_of[T](name: str, value: object, choices: Sequence[T]) -> T:
+    """Returns a value that is one of several.
+
+    Raises:
+        ValueError: It is not.
+    """
+    for choice in choices:
+        if value == choice:
+            return choice
+    raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, choices))}")
+
+
 def number(name: str, value: object, least: float, most: float = math.inf) -> float:
     """Returns a real number in a range.
 
@@ -164,6 +176,15 @@ def plane_indices(planes: int | Sequence[int] | None, count: int) -> list[int]:
     return chosen
 
 
-def _whole(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name}={value!r} must be a whole number, at least {least}")
+def whole(name: str, value: object, least: int, most: int | None = None) -> int:
+    """Returns a whole number in a range.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    if not fits or (most is not None and value > most):  # type: ignore[operator]
+        bounds = f"at least {least}" if most is None else f"from {least} to {most}"
+        comma = "," if most is None else ""
+        raise ValueError(f"{name}={value!r} must be a whole number{comma} {bounds}")
+    return value  # type: ignore[return-value]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import batched
 
 import numpy as np
 import vapoursynth as vs
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from ..cards import Card
 from ..graph import chunks, flow, planes, scenes
 from ..graph.clips import ClipFacts
-from ..graph.nodes import own_node
+from ..graph.nodes import own_node, uncached
 from ..inference.pool import side_by_side
 from ..inference.session import Session, SessionRequest, open_session
 from ..inference.tiles import Geometry, Size, TiledRunner
@@ -34,6 +35,21 @@ def residual(
     name: str,
     weigh: Callable[[tuple[int, ...]], Weigh] | None = None,
 ) -> vs.VideoNode:
+    """Runs a model of the planes layout that gives one residual; see ``residuals``."""
+    (result,) = residuals(seen, facts, card, options, name=name, weigh=weigh)
+    return result
+
+
+def residuals(
+    seen: vs.VideoNode,
+    facts: ClipFacts,
+    card: Card,
+    options: Options,
+    *,
+    name: str,
+    weigh: Callable[[tuple[int, ...]], Weigh] | None = None,
+    kept: int = 0,
+) -> list[vs.VideoNode]:
     """Runs a model of the planes layout over a clip.
 
     Args:
@@ -43,10 +59,13 @@ def residual(
         options: Checked common parameters.
         name: The filter, for error messages.
         weigh: Given the shape of the luma input, returns what weighs each frame's residual.
+        kept: Frames whose residuals are kept, for who asks again.
 
     Returns:
-        A float32 clip of ``card.scale`` times the size, for ``planes.residual_like``.
+        For each branch of the model a float32 clip of ``card.scale`` times the size, for
+        ``planes.residual_like``.
     """
+    branches = len(card.branches) or 1
     half = half_precision(options, tolerant=True, backend=options.backend)
     length, overlap = options.window(card.radius, seen)
     frames = length + 2 * overlap
@@ -79,7 +98,10 @@ def residual(
 
     runner = TiledRunner(
         opened,
-        Geometry(inputs=(_CELL, _CELL // 2), outputs=(_CELL * card.scale, _CELL // 2 * card.scale)),
+        Geometry(
+            inputs=(_CELL, _CELL // 2),
+            outputs=(_CELL * card.scale, _CELL // 2 * card.scale) * branches,
+        ),
         (seen.width // _CELL, seen.height // _CELL),
         tile_in_cells(options, _CELL),
         pad_in_cells(options, _CELL, card.receptive_field),
@@ -95,11 +117,12 @@ def residual(
     run = [(frames, 1, height, width), (frames, 2, height // 2, width // 2)]
     windows = [(count, channels * n, h, w) for _, n, h, w in run]
     given = length if card.aligned else frames - 2 * card.radius
-    results = [(given, n, h * card.scale, w * card.scale) for _, n, h, w in run]
+    results = [(given, n, h * card.scale, w * card.scale) for _, n, h, w in run] * branches
     workspace = Workspace([*run, *windows, *results] if card.aligned else [*run, *results])
 
     def process(window: Sequence[vs.VideoFrame], out: Sequence[chunks.Picture]) -> None:
-        with workspace.borrowed() as (y, uv, *inputs, y_residual, uv_residual):
+        with workspace.borrowed() as (y, uv, *others):
+            inputs, outputs = others[: -2 * branches], others[-2 * branches :]
             reader.read(window, y, uv)
             if card.aligned:
                 steps = flow.steps(window)
@@ -117,26 +140,37 @@ def residual(
                     for i in range(len(out))
                 )
                 side_by_side(job for jobs in chained for job in jobs)
-            runner.run(inputs or [y, uv], [y_residual, uv_residual])
+            runner.run(inputs or [y, uv], outputs)
             weight = weights(y) if weights else None
             for i, picture in enumerate(out):
-                results = (y_residual[spare + i, 0], *uv_residual[spare + i])
-                for target, result in zip(picture, results, strict=False):
-                    if weight is None:
-                        np.copyto(target, result)
-                    else:
-                        np.multiply(result, weight[overlap + i], out=target)
+                for branch, (luma, chroma) in enumerate(batched(outputs, 2)):
+                    results = (luma[spare + i, 0], *chroma[spare + i])
+                    for plane, result in zip(picture, results, strict=False):
+                        target = plane[branch * len(result) :][: len(result)]
+                        if weight is None:
+                            np.copyto(target, result)
+                        else:
+                            np.multiply(result, weight[overlap + i], out=target)
 
+    # The branches of a frame lie under each other.
     result = chunks.in_chunks(
         seen,
         plan,
         process,
         name=name,
         format=format,
-        width=seen.width * card.scale,
-        height=seen.height * card.scale,
+        width=width * card.scale,
+        height=height * card.scale * branches,
     )
-    return flow.cleaned(result) if card.aligned else result
+    if card.aligned:
+        result = flow.cleaned(result)
+    if kept:
+        result = own_node(result)
+        result.std.SetVideoCache(mode=1, fixedsize=1, maxsize=kept)
+    if branches == 1:
+        return [result]
+    size = (width * card.scale, height * card.scale)
+    return [uncached(result.std.CropAbs(*size, top=size[1] * branch)) for branch in range(branches)]
 
 
 def prepared(

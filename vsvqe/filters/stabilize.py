@@ -1,7 +1,6 @@
 """``Stabilize``: steadies handheld video."""
 
 import math
-from collections.abc import Sequence
 from functools import partial
 from typing import Literal, get_args
 
@@ -14,7 +13,7 @@ from ..graph.nodes import own_node
 from ..motion import borders, estimate, path
 from ..motion.flow import FLOWS
 from .corrections import CorrectionPlan
-from .options import errors_named, number
+from .options import errors_named, number, one_of, whole
 from .rendering import cropped, layout_of, masked, rendered
 
 type Border = Literal["fill", "mirror", "replicate", "wrap", "crop", "zoom", "black"]
@@ -118,15 +117,15 @@ def Stabilize(
             raise ValueError(
                 f"clip is {clip.width}x{clip.height}; sides up to {_LONGEST_SIDE} are taken"
             )
-        _one_of("border", border, get_args(Border.__value__))
+        one_of("border", border, get_args(Border.__value__))
         settings = estimate.MotionSettings(
-            flow=_one_of("flow", flow, FLOWS),
-            model=_one_of("model", model, estimate.MODELS),
+            flow=one_of("flow", flow, FLOWS),
+            model=one_of("model", model, estimate.MODELS),
         )
         usual = _CROP_LIMITS if border == "crop" else _LIMITS
         limits = path.PathSettings(
-            method=_one_of("method", method, path.METHODS),
-            smoothing=_whole("smoothing", smoothing, 1, _LONGEST_SMOOTHING),
+            method=one_of("method", method, path.METHODS),
+            smoothing=whole("smoothing", smoothing, 1, _LONGEST_SMOOTHING),
             dxmax=_limit("dxmax", dxmax, usual["dxmax"] * clip.height, 0.0) / clip.height,
             dymax=_limit("dymax", dymax, usual["dymax"] * clip.height, 0.0) / clip.height,
             rotmax=math.radians(_limit("rotmax", rotmax, usual["rotmax"], 0.0, 90.0)),
@@ -203,24 +202,6 @@ def _kept(clip: vs.VideoNode, wanted: int) -> int:
     chroma = (format.num_planes - 1) / (1 << format.subsampling_w << format.subsampling_h)
     size = clip.width * clip.height * format.bytes_per_sample * (1 + chroma)
     return max(8, min(wanted, int(_KEPT_BYTES / size)))
-
-
-def _one_of[T](name: str, value: object, choices: Sequence[T]) -> T:
-    """Returns a value that is one of several.
-
-    Raises:
-        ValueError: It is not.
-    """
-    for choice in choices:
-        if value == choice:
-            return choice
-    raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, choices))}")
-
-
-def _whole(name: str, value: object, least: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ValueError(f"{name}={value!r} must be a whole number from {least} to {most}")
-    return value
 
 
 def _limit(

@@ -6,6 +6,7 @@ to it, and a native expression adds it, rounds once and clamps. Of formats other
 model sees a 4:2:0 version, but their own chroma resolution is untouched.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from .clips import ClipFacts, bare, like, padded_to_even
+from .nodes import carriers
 
 # RGB goes to the model and its residual comes back by one and the same matrix; which one matters
 # little, and BT.709 is what the models were trained on.
@@ -105,6 +107,28 @@ def not_finite(plane: int) -> ValueError:
         f"plane {plane} of the clip holds NaN or infinity; repair the source, for example "
         "with clip.std.Limiter() or akarin.Expr"
     )
+
+
+def finite(clip: vs.VideoNode, name: str) -> vs.VideoNode:
+    """Returns the same clip, of which frames that hold NaN or infinity are an error.
+
+    Args:
+        clip: Float32.
+        name: The filter, for the message.
+    """
+    pixel = carriers(clip.num_frames)
+    planes = range(clip.format.num_planes)
+    measured = [pixel.std.CopyFrameProps(clip.std.PlaneStats(plane=plane)) for plane in planes]
+
+    def check(n: int, f: vs.VideoFrame | Sequence[vs.VideoFrame]) -> vs.VideoFrame:
+        frames = [f] if isinstance(f, vs.VideoFrame) else f
+        for plane, frame in enumerate(frames):
+            if not math.isfinite(frame.props["PlaneStatsAverage"]):
+                raise vs.Error(f"{name}: frame {n}: {not_finite(plane)}")
+        return frames[0]
+
+    # Takes nothing over but the error.
+    return clip.std.CopyFrameProps(pixel.std.ModifyFrame(measured, check), props=["_VQENone"])
 
 
 def clamped(samples: NDArray[np.float32], out: NDArray[np.float32]) -> bool:

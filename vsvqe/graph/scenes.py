@@ -1,11 +1,12 @@
 """Scene cuts, found with native filters and carried as frame props."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import vapoursynth as vs
 
 from .clips import grey
+from .nodes import carriers
 
 DEFAULT_THRESHOLD = 0.04
 
@@ -46,6 +47,35 @@ def annotated(clip: vs.VideoNode, *, detect: bool) -> vs.VideoNode:
         measured = at(offset - 1).std.PlaneStats(at(offset), prop=name)
         stats = stats.std.CopyFrameProps(measured, props=[_PROPS[offset]])
     return clip.std.CopyFrameProps(stats, props=list(_PROPS.values()))
+
+
+def marked(clip: vs.VideoNode, threshold: float | None) -> vs.VideoNode:
+    """Returns frames that say where scenes begin and end, as the core's filters understand it.
+
+    Args:
+        clip: From ``annotated``; only the props of its frames are read.
+        threshold: See ``is_cut``; ``None`` for the ends of the clip alone.
+
+    Returns:
+        Frames of one pixel, as many as the clip has, with ``_SceneChangePrev`` and
+        ``_SceneChangeNext`` set on every one. The clip's own ends count as cuts.
+    """
+    total = clip.num_frames
+    pixel = carriers(total)
+    carrier = pixel.std.CopyFrameProps(clip)
+    before = (carrier[0] + carrier)[:total]
+    after = (carrier + carrier[-1])[1:]
+
+    def mark(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
+        last, own, following = (frame.props for frame in f[1:])
+        result = f[0].copy()
+        begins = threshold is not None and is_cut(last, own, threshold)
+        ends = threshold is not None and is_cut(own, following, threshold)
+        result.props["_SceneChangePrev"] = int(n == 0 or begins)
+        result.props["_SceneChangeNext"] = int(n == total - 1 or ends)
+        return result
+
+    return pixel.std.ModifyFrame([pixel, before, carrier, after], mark)
 
 
 def cleaned(clip: vs.VideoNode) -> vs.VideoNode:

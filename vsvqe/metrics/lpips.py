@@ -65,6 +65,25 @@ class Lpips:
                 ]
             )
 
+    def features(self, pictures: NDArray[Any], side: int = 64) -> NDArray[np.float32]:
+        """Returns AlexNet's last features of patches, averaged over each.
+
+        Args:
+            pictures: RGB, frames x height x width x 3, 8 bits, full range, at least 64x64.
+            side: Of the patches, in pixels: a multiple of 16, which a feature stands for.
+
+        Returns:
+            For each patch of each frame 256 features; what exceeds whole patches is left out.
+        """
+        found = []
+        with torch.inference_mode():
+            for picture in pictures:
+                scaled = self._net.scaling_layer(_tensor(picture))
+                last = self._net.net(scaled)[-1]
+                pooled = torch.nn.functional.avg_pool2d(last, side // 16)
+                found.append(pooled[0].flatten(1).T.numpy())
+        return np.concatenate(found)
+
 
 def _tensor(rgb: NDArray[Any]) -> torch.Tensor:
     """Returns a picture as the network takes it: 1 x 3 x H x W, from -1 to 1."""

@@ -10,10 +10,12 @@ from torch import nn
 
 from vsvqe.nets.damage import DamageNet
 from vsvqe.nets.planes import PlanesNet
+from vsvqe.nets.refine import RefineNet
 from vsvqe.nets.window import Window
 from vsvqe.training import tasks
 from vsvqe.training.pairs import Pairs
 from vsvqe.training.perceptual import Perceptual
+from vsvqe.training.stage1 import ASTF_STAGE1, Stage1
 from vsvqe.training.store import Store
 
 # Encoders refine what they repeat: later frames tell more about a frame than earlier ones.
@@ -54,7 +56,7 @@ class Design:
 
     description: str
     net: Callable[[], nn.Module]
-    task: Callable[[nn.Module, Material], tasks.Restoration | tasks.Damage]
+    task: Callable[[nn.Module, Material], tasks.Restoration | tasks.Refinement | tasks.Damage]
     rate: float = 1e-3
     low_precision: bool = True
 
@@ -71,11 +73,21 @@ def _superres(net: nn.Module, material: Material) -> tasks.Restoration:
 
 def _detail(net: nn.Module, material: Material) -> tasks.Detail:
     assert isinstance(net, PlanesNet)
+    pairs = Pairs(material.store, 2)
+    perceptual = _perceptual(material)
+    return tasks.Detail(net, pairs, material.valid, count=8, size=72, perceptual=perceptual)
+
+
+def _refinement(net: nn.Module, material: Material) -> tasks.Refinement:
+    assert isinstance(net, RefineNet)
+    pairs = Pairs(material.store, 1)
+    return tasks.Refinement(net, pairs, material.valid, Stage1(ASTF_STAGE1), _perceptual(material))
+
+
+def _perceptual(material: Material) -> Perceptual:
     if material.weights is None:
         raise ValueError("this design is perceptual: give the weights of SqueezeNet")
-    perceptual = Perceptual(material.weights)
-    pairs = Pairs(material.store, 2)
-    return tasks.Detail(net, pairs, material.valid, count=8, size=72, perceptual=perceptual)
+    return Perceptual(material.weights)
 
 
 def _damage(net: nn.Module, material: Material) -> tasks.Damage:
@@ -104,6 +116,11 @@ DESIGNS = {
         lambda: PlanesNet(_AROUND, 2, channels=48, blocks=4),
         _detail,
         rate=2e-4,
+    ),
+    "astf-fast": Design(
+        "Refines what Deblock gives, towards texture and towards calm, for ASTF to fuse.",
+        lambda: RefineNet(channels=32, blocks=3, branch_blocks=2),
+        _refinement,
     ),
     "damage": Design(
         "Estimates the PSNR-Y of a compressed frame against its unknown original.",

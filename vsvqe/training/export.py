@@ -30,6 +30,8 @@ from vsvqe.nets.planes import (
     RESIDUAL_SCALE,
     PlanesNet,
 )
+from vsvqe.nets.refine import BRANCHES, RefineNet
+from vsvqe.training.stage1 import ASTF_STAGE1
 
 OPSET = 17
 IR_VERSION = 8
@@ -95,6 +97,30 @@ class Graph:
         """Appends the activation of the networks."""
         return self.node("LeakyRelu", [features], alpha=NEGATIVE_SLOPE)
 
+    def blocks(self, features: str, blocks: nn.Module) -> str:
+        """Appends residual blocks."""
+        for block in blocks.children():
+            hidden = self.leaky(self.layer(features, block.get_submodule("first")))
+            hidden = self.layer(hidden, block.get_submodule("second"))
+            features = self.node("Add", [features, hidden])
+        return features
+
+    def planes(self, features: str, tail: nn.Module, scale: int, prefix: str = "") -> None:
+        """Appends the last convolution and splits its result into planes, which are outputs."""
+        assert isinstance(tail, nn.Conv2d) and tail.bias is not None
+        residual = self.convolution(
+            features, RESIDUAL_SCALE * tail.weight, RESIDUAL_SCALE * tail.bias
+        )
+        split = 4 * scale**2
+        luma = self.cut(residual, 0, split, axis=1)
+        y, uv = f"{prefix}y_residual", f"{prefix}uv_residual"
+        self.node("DepthToSpace", [luma], y, blocksize=2 * scale, mode="CRD")
+        chroma = self.cut(residual, split, 0, axis=1)
+        if scale == 1:
+            self.node("Identity", [chroma], uv)
+        else:
+            self.node("DepthToSpace", [chroma], uv, blocksize=2, mode="CRD")
+
     def affine(self, value: str, scale: float, offset: float) -> str:
         """Appends a multiplication, unless by one, and an addition."""
         if scale != 1.0:
@@ -150,24 +176,8 @@ def planes_model(net: PlanesNet) -> onnx.ModelProto:
         shapes = {"y": ["T", 1, "H", "W"], "uv": ["T", 2, "H/2", "W/2"]}
     assert net.head.bias is not None
     head = graph.convolution(stacked, kernel, net.head.bias)
-    features = head
-    for block in net.blocks:
-        hidden = graph.leaky(graph.layer(features, block.get_submodule("first")))
-        hidden = graph.layer(hidden, block.get_submodule("second"))
-        features = graph.node("Add", [features, hidden])
-    features = graph.node("Add", [features, head])
-    assert net.tail.bias is not None
-    residual = graph.convolution(
-        features, RESIDUAL_SCALE * net.tail.weight, RESIDUAL_SCALE * net.tail.bias
-    )
-    split = 4 * net.scale**2
-    luma = graph.cut(residual, 0, split, axis=1)
-    graph.node("DepthToSpace", [luma], "y_residual", blocksize=2 * net.scale, mode="CRD")
-    chroma = graph.cut(residual, split, 0, axis=1)
-    if net.scale == 1:
-        graph.node("Identity", [chroma], "uv_residual")
-    else:
-        graph.node("DepthToSpace", [chroma], "uv_residual", blocksize=2, mode="CRD")
+    features = graph.node("Add", [graph.blocks(head, net.blocks), head])
+    graph.planes(features, net.tail, net.scale)
     frames = "N" if net.window.aligned else "T-2r"
     return graph.model(
         shapes,
@@ -176,6 +186,23 @@ def planes_model(net: PlanesNet) -> onnx.ModelProto:
             "uv_residual": [frames, 2, "sH/2", "sW/2"],
         },
     )
+
+
+def refine_model(net: RefineNet) -> onnx.ModelProto:
+    """Returns the ONNX model of a `RefineNet`."""
+    graph = Graph()
+    luma = graph.node("SpaceToDepth", [graph.affine("y", 1.0, -0.5)], blocksize=2)
+    stacked = graph.node("Concat", [luma, "uv"], axis=1)
+    head = graph.layer(stacked, net.head)
+    trunk = graph.blocks(head, net.blocks)
+    outputs: dict[str, list[int | str]] = {}
+    for name in BRANCHES:
+        features = graph.blocks(trunk, net.branches.get_submodule(name))
+        features = graph.node("Add", [features, head])
+        graph.planes(features, net.tails.get_submodule(name), 1, f"{name}_")
+        outputs[f"{name}_y_residual"] = ["N", 1, "H", "W"]
+        outputs[f"{name}_uv_residual"] = ["N", 2, "H/2", "W/2"]
+    return graph.model({"y": ["N", 1, "H", "W"], "uv": ["N", 2, "H/2", "W/2"]}, outputs)
 
 
 def fused_head(net: PlanesNet) -> Tensor:
@@ -250,13 +277,17 @@ def random_shapes(net: nn.Module) -> list[dict[str, tuple[int, ...]]]:
                 frames, channels = int(rng.integers(2 * net.window.radius + 1, 12)), 1
             uv = (frames, 2 * channels, height // 2, width // 2)
             shapes.append({"y": (frames, channels, height, width), "uv": uv})
+        elif isinstance(net, RefineNet):
+            frames = int(rng.integers(1, 4))
+            uv = (frames, 2, height // 2, width // 2)
+            shapes.append({"y": (frames, 1, height, width), "uv": uv})
         else:
             shapes.append({"y": (int(rng.integers(1, 4)), 1, height, width)})
     return shapes
 
 
 def export(
-    net: PlanesNet | DamageNet,
+    net: PlanesNet | RefineNet | DamageNet,
     models: Path,
     name: str,
     description: str,
@@ -275,7 +306,7 @@ def export(
         Path of the ONNX file.
     """
     net = net.eval()
-    model = planes_model(net) if isinstance(net, PlanesNet) else damage_model(net)
+    model = _model(net)
     check(net, model, random_shapes(net))
     models.mkdir(parents=True, exist_ok=True)
     path = models / f"{name}.onnx"
@@ -297,7 +328,14 @@ def export(
     return path
 
 
-def _facts(net: PlanesNet | DamageNet) -> dict[str, Any]:
+def _model(net: PlanesNet | RefineNet | DamageNet) -> onnx.ModelProto:
+    """Returns the ONNX model of a network."""
+    if isinstance(net, PlanesNet):
+        return planes_model(net)
+    return refine_model(net) if isinstance(net, RefineNet) else damage_model(net)
+
+
+def _facts(net: PlanesNet | RefineNet | DamageNet) -> dict[str, Any]:
     """Returns what a card tells of the architecture."""
     if isinstance(net, DamageNet):
         return {
@@ -308,6 +346,18 @@ def _facts(net: PlanesNet | DamageNet) -> dict[str, Any]:
             "aligned": False,
             "receptive_field": net.receptive_field,
             "base": None,
+        }
+    if isinstance(net, RefineNet):
+        return {
+            "task": "astf",
+            "scale": 1,
+            "layout": "planes",
+            "offsets": [0],
+            "aligned": False,
+            "receptive_field": net.receptive_field,
+            "base": None,
+            "branches": list(BRANCHES),
+            "refines": ASTF_STAGE1,
         }
     return {
         "task": "deblock" if net.scale == 1 else "superres",

@@ -46,6 +46,22 @@ def mixed_error(y: Tensor, uv: Tensor) -> Tensor:
     return absolute + SQUARED_WEIGHT * squared
 
 
+def grid_error(residual: Tensor, side: int = 16) -> Tensor:
+    """Squared strength of patterns that keep in step with every second row or column.
+
+    Networks that end in a pixel-shuffle make such patterns where the loss does not mind, see Odena,
+    Dumoulin and Olah, "Deconvolution and checkerboard artifacts", Distill, 2016. Within a square,
+    each of the four kinds of pixels should have the same mean; those of real texture nearly have.
+
+    Args:
+        residual: `[N, 1, H, W]`, sides that `side` divides.
+        side: Of the squares, even.
+    """
+    kinds = functional.pixel_unshuffle(residual, 2)
+    means = functional.avg_pool2d(kinds, side // 2)
+    return (means - means.mean(1, keepdim=True)).square().mean()
+
+
 def l1(picture: Tensor, target: Tensor) -> Tensor:
     """Mean absolute error."""
     return (picture - target).abs().mean()

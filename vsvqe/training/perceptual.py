@@ -2,12 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import lpips
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class View:
+    """One of many ways to look at a picture.
+
+    A network that is trained on a perceptual distance alone soon makes patterns that only this
+    distance likes, such as ones that fall between the pixels at which its features are taken. It
+    can't where the pictures are looked at in another way every time, after Kettunen, Harkonen and
+    Lehtinen, "E-LPIPS: robust perceptual image similarity via random transformation ensembles",
+    2019.
+
+    Attributes:
+        top: Rows cut off.
+        left: Columns cut off.
+        mirrored: Whether left and right are exchanged.
+        turned: Whether rows and columns are exchanged.
+        size: By which the picture is made smaller, 1 or 2.
+        gain: Factor of the contrast around the middle.
+        channels: Order of red, green and blue.
+    """
+
+    top: int
+    left: int
+    mirrored: bool
+    turned: bool
+    size: int
+    gain: float
+    channels: tuple[int, ...]
+
+    @classmethod
+    def draw(cls) -> View:
+        """Draws one with PyTorch's generator; every third is of half the size."""
+        top, left, mirrored, turned, third = (
+            int(torch.randint(most, ())) for most in (4, 4, 2, 2, 3)
+        )
+        gain = 0.8 + 0.4 * float(torch.rand(()))
+        channels = tuple(torch.randperm(3).tolist())
+        return cls(top, left, bool(mirrored), bool(turned), 2 if third == 0 else 1, gain, channels)
+
+    def of(self, rgb: Tensor) -> Tensor:
+        """Returns the picture as seen in this way."""
+        seen = rgb[:, self.channels, self.top :, self.left :]
+        seen = seen.flip(-1) if self.mirrored else seen
+        seen = seen.mT if self.turned else seen
+        seen = functional.avg_pool2d(seen, self.size) if self.size > 1 else seen
+        return 0.5 + self.gain * (seen - 0.5)
 
 
 class Perceptual(nn.Module):
@@ -28,12 +76,32 @@ class Perceptual(nn.Module):
             for name in self._metric.net.state_dict()
         }
         self._metric.load_state_dict(own | _heads(self._metric))
+        # Faster on CPUs, by a third.
+        self._metric.to(memory_format=torch.channels_last)
         self.requires_grad_(False)
         self.eval()
 
-    def forward(self, y: Tensor, uv: Tensor, target_y: Tensor, target_uv: Tensor) -> Tensor:
-        """Returns the mean distance of two batches of pictures."""
-        distance: Tensor = self._metric(to_rgb(y, uv), to_rgb(target_y, target_uv), normalize=True)
+    def forward(
+        self,
+        y: Tensor,
+        uv: Tensor,
+        target_y: Tensor,
+        target_uv: Tensor,
+        view: View | None = None,
+    ) -> Tensor:
+        """Returns the mean distance of two batches of pictures.
+
+        Args:
+            y: Luma in [0, 1], `[N, 1, H, W]`.
+            uv: Chroma in [-0.5, 0.5], `[N, 2, H / 2, W / 2]`.
+            target_y: Luma of what it should be.
+            target_uv: Chroma of what it should be.
+            view: How to look at both.
+        """
+        pictures = [to_rgb(y, uv), to_rgb(target_y, target_uv)]
+        if view is not None:
+            pictures = [view.of(picture) for picture in pictures]
+        distance: Tensor = self._metric(*pictures, normalize=True)
         return distance.mean()
 
 

@@ -1,0 +1,171 @@
+"""The training of ASTF's second stage: its network, what it sees, and its losses."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+
+from vsvqe.nets.refine import RefineNet
+from vsvqe.training.export import export
+from vsvqe.training.losses import grid_error
+from vsvqe.training.pairs import Batch, Pairs
+from vsvqe.training.perceptual import Perceptual, View
+from vsvqe.training.stage1 import ASTF_STAGE1, Stage1
+from vsvqe.training.store import Store
+from vsvqe.training.tasks import Refinement
+from vsvqe.training.trainer import Settings, Trainer
+
+
+def net() -> RefineNet:
+    """A small network that does something."""
+    torch.manual_seed(0)
+    result = RefineNet(channels=8, blocks=1, branch_blocks=1)
+    for tail in result.tails.values():
+        torch.nn.init.normal_(tail.weight, std=0.1)  # type: ignore[arg-type]
+    return result
+
+
+@pytest.fixture
+def perceptual(data: Path) -> Perceptual:
+    return Perceptual(data / "weights" / "squeezenet1_1_features_torchvision_layout.pth")
+
+
+def test_an_untrained_network_leaves_the_picture_alone() -> None:
+    residuals = RefineNet()(torch.rand(1, 1, 32, 24), torch.rand(1, 2, 16, 12))
+    assert [tuple(r.shape) for r in residuals] == [(1, 1, 32, 24), (1, 2, 16, 12)] * 2
+    assert all(not r.any() for r in residuals)
+
+
+def test_the_exported_model_gives_both_branches_of_all_frames(tmp_path: Path) -> None:
+    path = export(net(), tmp_path, "refiner", "For tests.", {})
+    card = json.loads(path.with_suffix(".json").read_text())
+    assert (card["task"], card["branches"]) == ("astf", ["texture", "smooth"])
+    assert card["refines"] == ASTF_STAGE1
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    assert names == [f"{b}_{p}_residual" for b in card["branches"] for p in ("y", "uv")]
+    y, uv = torch.rand(3, 1, 30, 46), torch.rand(3, 2, 15, 23) - 0.5
+    with torch.no_grad():
+        expected = net()(y, uv)
+    for got, wanted in zip(
+        session.run(None, {"y": y.numpy(), "uv": uv.numpy()}), expected, strict=True
+    ):
+        np.testing.assert_allclose(got, wanted.numpy(), atol=1e-5)
+
+
+def test_receptive_field() -> None:
+    y, uv = torch.rand(1, 1, 96, 96), torch.rand(1, 2, 48, 48)
+    changed = y.clone()
+    changed[..., 48, 48] += 1.0
+    model = net()
+    with torch.no_grad():
+        differences = [(a - b).abs() for a, b in zip(model(y, uv), model(changed, uv), strict=True)]
+    reach = 0
+    for plane in (differences[0], differences[2]):
+        rows, columns = np.nonzero(plane[0, 0].numpy())
+        reach = max(reach, *(abs(n - 48).max() for n in (rows, columns)))
+    # It is counted in squares of two by two.
+    assert reach // 2 == model.receptive_field // 2
+
+
+def test_stage_1_of_a_crop_is_the_crop_of_stage_1() -> None:
+    stage1 = Stage1(ASTF_STAGE1)
+    frames, side, cut = len(stage1.window.offsets), 128, 16
+    torch.manual_seed(0)
+    y, uv = torch.rand(1, frames, side, side), torch.rand(1, frames, 2, side // 2, side // 2) - 0.5
+    centre = stage1.window.centre
+
+    def batch(by: int) -> Batch:
+        inner, half = slice(by, side - by), slice(by // 2, (side - by) // 2)
+        a, b = y[..., inner, inner], uv[..., half, half]
+        own, chroma = a[:, centre : centre + 1], b[:, centre]
+        return Batch(a, b, own, chroma, own, chroma, torch.zeros(1))
+
+    whole = stage1.enhanced(batch(0), stage1.margin + cut)
+    part = stage1.enhanced(batch(cut), stage1.margin)
+    assert part.y.shape == (
+        1,
+        1,
+        side - 2 * (cut + stage1.margin),
+        side - 2 * (cut + stage1.margin),
+    )
+    assert (part.y - part.target_y).abs().max() > 1e-3, "the model changes nothing here"
+    # Half precision, where there is some, rounds in an order of its own.
+    for one, other in zip(part, whole, strict=True):
+        torch.testing.assert_close(one, other, atol=2e-3, rtol=0)
+
+
+def test_a_view() -> None:
+    rgb = torch.rand(2, 3, 20, 30)
+    seen = View(2, 3, True, True, 1, 1.0, (2, 0, 1)).of(rgb).numpy()
+    expected = rgb.numpy()[:, [2, 0, 1], 2:, 3:][..., ::-1].swapaxes(-1, -2)
+    np.testing.assert_allclose(seen, expected, atol=1e-6)
+    half = View(0, 0, False, False, 2, 1.0, (0, 1, 2)).of(rgb).numpy()
+    np.testing.assert_allclose(
+        half, rgb.numpy().reshape(2, 3, 10, 2, 15, 2).mean((3, 5)), atol=1e-6
+    )
+
+
+def test_views_are_many() -> None:
+    torch.manual_seed(1)
+    drawn = [View.draw() for _ in range(200)]
+    assert {view.top for view in drawn} == {view.left for view in drawn} == {0, 1, 2, 3}
+    assert len({view.channels for view in drawn}) == 6
+    assert 0.2 < np.mean([view.size == 2 for view in drawn]) < 0.5
+    assert all(0.8 <= view.gain <= 1.2 for view in drawn)
+
+
+def test_a_grid_is_an_error_and_texture_is_not() -> None:
+    rows, columns = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    for grid in ((-1.0) ** rows, (-1.0) ** columns, (-1.0) ** (rows + columns)):
+        assert grid_error(0.1 * grid[None, None]).item() == pytest.approx(0.01, rel=1e-5)
+    torch.manual_seed(0)
+    noise = 0.1 * torch.randn(1, 1, 64, 64)
+    assert grid_error(noise).item() < 0.001
+    assert grid_error(torch.linspace(0, 1, 64).expand(1, 1, 64, 64)).item() < 0.001
+
+
+def test_validation_begins_at_stage_1(cache: Path, perceptual: Perceptual) -> None:
+    task = refinement(cache, perceptual)
+    figures = task.validate(RefineNet(channels=8, blocks=1, branch_blocks=1))
+    for name, figure in figures.items():
+        if name.endswith(("-texture", "-smooth")):
+            assert figure == 0.0
+        damage, branch = name.removesuffix("-lpips").rsplit("-", 1)
+        if branch != "given" and name.endswith("-lpips"):
+            assert figure == pytest.approx(figures[f"{damage}-given-lpips"])
+
+
+def test_descent_makes_the_loss_smaller(cache: Path, perceptual: Perceptual) -> None:
+    task = refinement(cache, perceptual)
+    batch = task.batch(np.random.default_rng(0))
+    assert batch.y.shape == (2, 1, 48, 48)
+    optimiser = torch.optim.Adam(task.net.parameters(), 1e-3)
+    losses = []
+    for _ in range(12):
+        # The same view every time.
+        torch.manual_seed(0)
+        loss = task.loss(batch)
+        losses.append(loss.item())
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    assert losses[-1] < 0.99 * losses[0]
+
+
+def test_the_trainer_takes_it(cache: Path, perceptual: Perceptual, tmp_path: Path) -> None:
+    task = refinement(cache, perceptual)
+    before = [parameter.clone() for parameter in task.net.parameters()]
+    Trainer(task, Settings(tmp_path, steps=3, rate=1e-3)).run()
+    assert any((a != b).any() for a, b in zip(before, task.net.parameters(), strict=True))
+    assert (tmp_path / "checkpoint.pt").exists()
+
+
+def refinement(cache: Path, perceptual: Perceptual) -> Refinement:
+    """A small training."""
+    small = RefineNet(channels=8, blocks=1, branch_blocks=1)
+    pairs, valid = Pairs(Store(cache, "[st]*"), 1), Store(cache, "valid-*")
+    return Refinement(small, pairs, valid, Stage1(ASTF_STAGE1), perceptual, count=2, size=48)
