@@ -1,5 +1,6 @@
 """The documentation's examples: Python blocks are run, shell blocks name options that exist."""
 
+import inspect
 import re
 import shlex
 import subprocess
@@ -85,6 +86,7 @@ def test_python_runs(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch
     exec(block.given, names)
     try:
         exec(compile(block.code, f"{block.page}:{block.line}", "exec"), names)
+        check_signatures(names)
         result = names["clip"]
         if isinstance(result, vs.VideoNode):
             result.get_frame(1).close()
@@ -93,6 +95,16 @@ def test_python_runs(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch
         assert re.search(r"CUDA|TensorRT|GPU", str(error))
     finally:
         vs.clear_outputs()
+
+
+def check_signatures(names: dict[str, Any]) -> None:
+    """Filters that a block defines are shown as they are."""
+    for name in set(names) & set(vqe.__all__):
+        shown, real = (
+            [(p.name, p.kind, p.default) for p in inspect.signature(f).parameters.values()]
+            for f in (names[name], getattr(vqe, name))
+        )
+        assert shown == real, name
 
 
 @cache

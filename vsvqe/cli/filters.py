@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import rich_click as click
@@ -10,6 +11,7 @@ import rich_click as click
 import vsvqe
 
 from ..cards import list_models
+from ..checkpoints import SUFFIXES
 from ..evaluation import traditional
 from ..inference.backends import NAMES
 from ..transcode.script import Call, calls
@@ -48,13 +50,13 @@ def _model(task: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         names = [card.name for card in list_models(task)]
         short = [name for name in names if text in name.split("-")]
-        if text in names or text.lower().endswith(".onnx"):
+        if text in names or Path(text).suffix.lower() in (".onnx", *SUFFIXES):
             return text
         if len(short) == 1:
             return short[0]
         raise ValueError(
             f"{text!r} is neither a shipped model ({', '.join(names)}; or a part of the name, "
-            "such as fast) nor the path of an .onnx file"
+            "such as fast) nor the path of an .onnx file or a checkpoint"
         )
 
     return read
@@ -73,7 +75,7 @@ ENTRIES = (
         _model("deblock"),
         "[MODEL]",
         "Remove what compression left. MODEL is balanced (what the bare option takes), fast, or "
-        "the path of an .onnx file.",
+        "the path of an .onnx file or a checkpoint.",
         (Setting("strength", "strength", "Of --deblock: 0 to 1, or auto. [1]", _strength),),
     ),
     Entry(
@@ -98,11 +100,21 @@ ENTRIES = (
             Setting(
                 "superres-model",
                 "model",
-                "Of --superres: balanced, fast, or the path of an .onnx file.",
+                "Of --superres: balanced, fast, or the path of an .onnx file or a checkpoint.",
                 _model("superres"),
             ),
             Setting("detail", "detail", "Of --superres: 0 (faithful) to 1 (texture). [0]", float),
         ),
+    ),
+    Entry(
+        "astf",
+        vsvqe.ASTF,
+        "sharpen",
+        None,
+        float,
+        "[AMOUNT]",
+        "Bring back texture where there is some, and calm elsewhere, in place of --deblock; and "
+        "sharpen the result by AMOUNT, 0 to 4. [0]",
     ),
 )
 """Another filter of the package comes to the command line by an entry here."""
