@@ -322,7 +322,9 @@ def test_no_clip_one_of_two_and_three():
     refused("clip= is given beside", clip, smooth=clip)
 
 
-@pytest.mark.parametrize("bad", [3, "a.mp4", core.std.BlankAudio(length=1000)], ids=repr)
+@pytest.mark.parametrize(
+    "bad", [3, "a.mp4", core.std.BlankAudio(length=1000)], ids=lambda bad: type(bad).__name__
+)
 def test_what_is_no_clip(bad):
     clip = scene(length=2)
     refused("video clip", bad)

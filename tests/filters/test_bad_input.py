@@ -30,7 +30,9 @@ def refused(filter, clip, text, **arguments):
 
 
 @pytest.mark.parametrize(
-    "clip", [None, 3, "input.mp4", [1, 2], object(), Path("input.mp4")], ids=repr
+    "clip",
+    [None, 3, "input.mp4", [1, 2], object(), Path("input.mp4")],
+    ids=lambda clip: type(clip).__name__,
 )
 def test_not_a_clip(filter, clip):
     assert type(clip).__name__ in refused(filter, clip, "must be a video clip")

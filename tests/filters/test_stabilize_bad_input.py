@@ -23,7 +23,9 @@ def refused(clip, text, **arguments):
     return message
 
 
-@pytest.mark.parametrize("clip", [None, 3, "input.mp4", [1, 2], object()], ids=repr)
+@pytest.mark.parametrize(
+    "clip", [None, 3, "input.mp4", [1, 2], object()], ids=lambda clip: type(clip).__name__
+)
 def test_not_a_clip(clip):
     assert type(clip).__name__ in refused(clip, "must be a video clip")
 
