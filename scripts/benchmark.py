@@ -98,7 +98,8 @@ def measure(job: dict[str, object]) -> dict[str, float]:
     prepare = contestant(job)
     # Until the memory that a clip takes has been used once, new pages cost more than the filter:
     # so as many frames go before as are measured.
-    prepare(int(job["frames"]))()  # type: ignore[call-overload]
+    if job["warm_up"]:
+        prepare(int(job["frames"]))()  # type: ignore[call-overload]
     # Opening models and building filters is not part of the time, nor is it of the bare session's.
     render = prepare(int(job["frames"]))  # type: ignore[call-overload]
     start = time.perf_counter()
@@ -250,6 +251,7 @@ def speed_table(model: Path, sizes: list[str], engines: list[str], repeats: int)
                     "engine": engine,
                     "half": engine != "cpu",
                     "frames": {"270p": 160, "540p": 64, "1080p": 16}[size],
+                    "warm_up": True,
                 }
                 results = turns([{**base, "driver": driver} for driver in drivers], repeats)
                 rows.append(row("image model" if foreign else name, size, engine, results))
@@ -288,7 +290,9 @@ def memory_table(engine: str) -> list[str]:
             continue
         job = {"driver": "filter", "engine": engine, "half": engine != "cpu", "model": card.name}
         peaks = [
-            in_process_of_its_own({**job, "size": "270p", "frames": frames})["peak_mib"]
+            in_process_of_its_own({**job, "size": "270p", "frames": frames, "warm_up": False})[
+                "peak_mib"
+            ]
             for frames in (200, 5000)
         ]
         rows.append(

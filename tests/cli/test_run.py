@@ -178,7 +178,7 @@ def _interrupted(started, film: Path, out: Path, *arguments: str, how: int) -> t
     return process.returncode, errors
 
 
-SLOW = ("--filter", " + ".join(["std.Median()"] * 40), *LOSSLESS)
+SLOW = ("--filter", " + ".join(["std.Median()"] * 120), *LOSSLESS)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are not sent this way there")

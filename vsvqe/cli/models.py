@@ -58,12 +58,10 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(fields, indent=2))
         return
-    table = Table(show_header=False, box=None)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for key, value in _flat(fields):
-        table.add_row(key, value)
-    console.out.print(table)
+    lines = _flat(fields)
+    width = max(len(key) for key, _ in lines)
+    for key, value in lines:
+        console.out.print(f"{key:{width}}  {value}", soft_wrap=True, markup=False)
 
 
 @models.command()
