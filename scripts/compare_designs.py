@@ -7,7 +7,7 @@ Every design gets as many channels as fit into the time that the aligned one nee
 Trainings are resumed, and finished ones are not repeated.
 
 Example:
-    python scripts/compare_designs.py --cache cache --out out/compared --page docs/designs.md
+    python scripts/compare_designs.py --cache cache --out out/compared
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from vsvqe.evaluation.report import fill_section
 from vsvqe.motion.alignment import flow, samplings
 from vsvqe.nets.planes import FRAME_CHANNELS, PlanesNet, WindowNet
 from vsvqe.nets.temporal import RecurrentNet, TwoStageNet
@@ -207,7 +206,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--cache", type=Path, required=True, help="of `train.py prepare`")
     parser.add_argument("--out", type=Path, required=True, help="folder for the trainings")
-    parser.add_argument("--page", type=Path, required=True, help="Markdown file to fill")
     parser.add_argument("--minutes", type=float, default=8.0, help="processor time for each")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
@@ -231,7 +229,7 @@ def main() -> None:
             f"{steps:,}",
         ]
         lines.append("| " + " | ".join([*cells, *(f"{g:+.3f}" for g in gains.values())]) + " |")
-    fill_section(options.page, "designs", "\n".join(lines) + "\n")
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

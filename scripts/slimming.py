@@ -6,7 +6,7 @@ a large network. Made of the finished model: pruned, before and after a short tr
 quantised to 8 bits; converted to half precision. Gains are those of the training's own check,
 through ONNX Runtime; times those of the bare sessions at 960x540, side by side, medians.
 
-Trainings are resumed, and finished ones are not repeated.
+Trainings are resumed, and finished ones are not repeated; `--steps 0` leaves them out.
 
 Example:
     python scripts/slimming.py --cache cache --base out/deblock-fast --teacher out/deblock-balanced
@@ -214,7 +214,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--teacher", type=Path, required=True, help="that of a larger network")
     parser.add_argument("--out", type=Path, required=True, help="folder for trainings and models")
     parser.add_argument("--page", type=Path, required=True, help="Markdown file to fill")
-    parser.add_argument("--steps", type=int, default=4000, help="of the trainings from scratch")
+    parser.add_argument("--steps", type=int, default=4000, help="of trainings; 0: none")
     parser.add_argument("--threads", type=int, default=1, help="of the trainings")
     return parser.parse_args()
 
@@ -226,25 +226,27 @@ def main() -> None:
     study = Study(options)
     base, steps = study.base, options.steps
     half = base.channels // 2
-    fresh = {
-        "as it is": study.alike(),
-        f"{half} channels inside": study.alike(half),
-        "separable": study.alike(convolution=separable3x3),
-        "expanded, then folded": study.alike(convolution=ExpandedConv),
-    }
-    for name, net in fresh.items():
-        words = f"{steps} steps: {name}"
-        study.add(words, study.train(name.split(",")[0], study.restoration(net), steps))
-    usual = study.restoration(study.alike())
-    taught = Distillation(**vars(usual), teacher=study.teacher)
-    study.add(f"{steps} steps: taught by the larger one", study.train("taught", taught, steps))
+    if steps:
+        fresh = {
+            "as it is": study.alike(),
+            f"{half} channels inside": study.alike(half),
+            "separable": study.alike(convolution=separable3x3),
+            "expanded, then folded": study.alike(convolution=ExpandedConv),
+        }
+        for name, net in fresh.items():
+            words = f"{steps} steps: {name}"
+            study.add(words, study.train(name.split(",")[0], study.restoration(net), steps))
+        usual = study.restoration(study.alike())
+        taught = Distillation(**vars(usual), teacher=study.teacher)
+        study.add(f"{steps} steps: taught by the larger one", study.train("taught", taught, steps))
     whole = study.add("finished", base)
     for hidden in (3 * half // 2, half):
         slim = pruned(base, hidden)
         study.add(f"finished, pruned to {hidden} channels inside", slim)
-        task = study.restoration(slim)
-        settled = study.train(f"pruned{hidden}", task, steps // 2, SETTLING_RATE)
-        study.add(f"finished, pruned to {hidden}, {steps // 2} steps more", settled)
+        if steps:
+            task = study.restoration(slim)
+            settled = study.train(f"pruned{hidden}", task, steps // 2, SETTLING_RATE)
+            study.add(f"finished, pruned to {hidden}, {steps // 2} steps more", settled)
     eight, sixteen = options.out / "int8.onnx", options.out / "fp16.onnx"
     quantise(whole, eight, study.calibration())
     study.add_file("finished, 8 bits inside", eight)
