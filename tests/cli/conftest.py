@@ -1,6 +1,7 @@
 """The command as a process, and films to give it."""
 
 import logging
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -28,10 +29,16 @@ def started(environment: dict[str, str]) -> Callable[..., subprocess.Popen[str]]
             stderr=subprocess.PIPE,
             text=True,
             env={**environment, "COLUMNS": "200"},
+            preexec_fn=None if sys.platform == "win32" else _interruptible,
             **more,  # type: ignore[call-overload]
         )
 
     return start
+
+
+def _interruptible() -> None:
+    """Undoes what shells do to programs in the background: they ignore interrupts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
