@@ -223,6 +223,7 @@ def main() -> None:
     """Trains, measures and writes."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     options = arguments()
+    options.out.mkdir(parents=True, exist_ok=True)
     study = Study(options)
     base, steps = study.base, options.steps
     half = base.channels // 2
