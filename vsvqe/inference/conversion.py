@@ -11,13 +11,13 @@ import tempfile
 import threading
 import warnings
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .errors import BackendUnavailable, InferenceError
+from .packages import installed_version
 from .stdout import on_main_thread, stdout_discarded
 
 if TYPE_CHECKING:
@@ -170,13 +170,6 @@ def _key(request: SessionRequest) -> str:
         request.sha256,
         request.model.name,  # some networks read their scale from it
         f"opset={OPSET}",
-        *(f"{package}={_version(package)}" for package in ("vsvqe", "torch", "spandrel")),
+        *(f"{package}={installed_version(package)}" for package in ("vsvqe", "torch", "spandrel")),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"

@@ -8,11 +8,11 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from .backends import AnyBackend, OnnxCuda, TensorRT
 from .errors import InferenceError
+from .packages import installed_version
 from .session import SessionRequest
 
 
@@ -74,7 +74,7 @@ def _key(request: SessionRequest, backend: AnyBackend, engine: str) -> str:
         f"half={request.half}",
         repr(backend),
         engine,
-        *(f"{package}={_version(package)}" for package in _PACKAGES),
+        *(f"{package}={installed_version(package)}" for package in _PACKAGES),
     ]
     if isinstance(backend, TensorRT):
         parts.append(_gpu(request.device_index))
@@ -90,13 +90,6 @@ _PACKAGES = (
     "tensorrt-cu12-libs",
     "nvidia-cudnn-cu13",
 )
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"
 
 
 @cache
