@@ -19,9 +19,17 @@ type Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def started(environment: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
-    """Starts ``python -m vsvqe`` with arguments."""
+    """Starts ``python -m vsvqe`` with arguments; ``limit`` is called in the process first."""
 
-    def start(*arguments: object, **more: object) -> subprocess.Popen[str]:
+    def start(
+        *arguments: object, limit: Callable[[], None] | None = None, **more: object
+    ) -> subprocess.Popen[str]:
+        def begin() -> None:
+            # Shells have programs in the background ignore interrupts.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            if limit is not None:
+                limit()
+
         return subprocess.Popen(
             [sys.executable, "-m", "vsvqe", *map(str, arguments)],
             stdin=subprocess.DEVNULL,
@@ -29,16 +37,11 @@ def started(environment: dict[str, str]) -> Callable[..., subprocess.Popen[str]]
             stderr=subprocess.PIPE,
             text=True,
             env={**environment, "COLUMNS": "200"},
-            preexec_fn=None if sys.platform == "win32" else _interruptible,
+            preexec_fn=None if sys.platform == "win32" else begin,
             **more,  # type: ignore[call-overload]
         )
 
     return start
-
-
-def _interruptible() -> None:
-    """Undoes what shells do to programs in the background: they ignore interrupts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

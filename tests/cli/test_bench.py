@@ -1,8 +1,6 @@
 """What ``bench`` recommends."""
 
 import json
-import time
-from collections.abc import Callable
 
 import pytest
 import vapoursynth as vs
@@ -13,16 +11,32 @@ from vsvqe.evaluation import tuning
 from vsvqe.evaluation.tuning import Candidate, Timed
 
 
-def slow(clip: vs.VideoNode, **settings: float) -> vs.VideoNode:
-    """A filter that takes as long as it is told."""
-    if settings.get("pause", 0) < 0:
-        raise vs.Error("slow: pause must not be negative; think again")
+class Clock:
+    """A clock that only filters move on, so that a busy machine changes no result."""
 
-    def wait(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        time.sleep(settings.get("pause", 0.004))
-        return f
+    def __init__(self) -> None:
+        self.now = 0.0
 
-    return clip.std.ModifyFrame(clip, wait)
+    def perf_counter(self) -> float:
+        return self.now
+
+    def slow(self, clip: vs.VideoNode, **settings: float) -> vs.VideoNode:
+        """A filter that takes as long as it is told."""
+        if settings.get("pause", 0) < 0:
+            raise vs.Error("slow: pause must not be negative; think again")
+
+        def wait(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+            self.now += settings.get("pause", 0.004)
+            return f
+
+        return clip.std.ModifyFrame(clip, wait)
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(tuning, "time", found)
+    return found
 
 
 @pytest.fixture
@@ -30,23 +44,17 @@ def clip() -> vs.VideoNode:
     return scene(32, 32, 4).std.Loop(1000)
 
 
-def _timed(clip: vs.VideoNode, *pauses: float, filter: Callable[..., vs.VideoNode] = slow):
+def test_the_fastest_is_found_and_what_fails_is_told(clip, clock) -> None:
+    tried = [Candidate({}), *(Candidate({"pause": pause}) for pause in (0.02, 0.0005, -1))]
     steps: list[int] = []
-    tried = [Candidate({}), *(Candidate({"pause": pause}) for pause in pauses)]
-    found = tuning.timed(filter, clip, tried, 0.1, steps.append)
+    found = tuning.timed(clock.slow, clip, tried, 0.1, steps.append)
     assert sum(steps) <= tuning.turns(tried)
-    return found
-
-
-def test_the_fastest_is_found_and_what_fails_is_told(clip) -> None:
-    found = _timed(clip, 0.02, 0.0005, -1)
     assert [one.candidate.settings for one in found] == [
         *({"pause": 0.0005}, {}, {"pause": 0.02}, {"pause": -1})
     ]
     assert found[-1].fps is None
     assert "must not be negative" in found[-1].reason
-    assert found[2].fps is not None
-    assert 0 < found[2].fps <= 1 / 0.02
+    assert [one.fps for one in found[:-1]] == pytest.approx([1 / 0.0005, 1 / 0.004, 1 / 0.02])
     assert tuning.recommended(found) is found[0]
 
 

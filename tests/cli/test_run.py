@@ -406,7 +406,7 @@ def test_a_full_disk_ends_with_a_sentence_and_no_file(vsvqe, film, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 
     out = tmp_path / "out.mkv"
-    full = vsvqe("run", film, out, *LOSSLESS, "-q", preexec_fn=little_room)
+    full = vsvqe("run", film, out, *LOSSLESS, "-q", limit=little_room)
     assert full.returncode == 6, full.stderr
     assert "can't be written" in full.stderr
     assert "Traceback" not in full.stderr
