@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from .warp import (
     for_plane,
     grid,
     sample,
+    sample_all,
 )
 
 FILL_RADIUS = 24
@@ -85,18 +86,21 @@ def warped(
     """
     for siting, planes in layout.alike().items():
         piece = _piece(layer, layout, siting, planes)
+        if piece.bend is None:
+            for plane in planes:
+                options = _options(layout, plane, edge, kernel)
+                sample_all(layer.planes[plane], piece.matrix, out[plane], **options)
+            continue
         for region in _bands(out[planes[0]]):
             positions = piece.positions(region)
             for plane in planes:
-                sample(
-                    layer.planes[plane],
-                    positions,
-                    out[plane][region.within],
-                    kernel=kernel,
-                    edge=edge,
-                    black=layout.blacks[plane],
-                    peak=layout.peak,
-                )
+                options = _options(layout, plane, edge, kernel)
+                sample(layer.planes[plane], positions, out[plane][region.within], **options)
+
+
+def _options(layout: Layout, plane: int, edge: Edge, kernel: Kernel) -> dict[str, Any]:
+    black, peak = layout.blacks[plane], layout.peak
+    return {"kernel": kernel, "edge": edge, "black": black, "peak": peak}
 
 
 def filled(

@@ -251,13 +251,12 @@ def _simplest(points: _Points, supported: list[ModelName]) -> tuple[Matrix, Mode
     """Returns the simplest motion that is as good as the most complex one that is supported."""
     before, after, _ = points
     last = supported[-1]
-    fit = _FITS[last]
     best, weights = _fitted(
-        lambda weights: fit(before, after, weights), lambda matrix: apply(matrix, before), points
+        _FITS[last](before, after), lambda matrix: apply(matrix, before), points
     )
     error = _error(apply(best, before), after, weights)
     for name in (None, *supported[:-1]):
-        simple = np.eye(3) if name is None else _FITS[name](before, after, weights)
+        simple = np.eye(3) if name is None else _FITS[name](before, after)(weights)
         gain = _error(apply(simple, before), after, weights) - error
         if not _explains(gain, error, _PARAMETERS[last], _PARAMETERS[name], len(before)):
             return simple, name
@@ -336,7 +335,8 @@ def _fitted[T](
     weights = points.weights
     for _ in range(_PASSES):
         distance = np.linalg.norm(moved(fit(weights)) - points.after, axis=1)
-        scale = _HALF_WEIGHT * 1.4826 * float(np.median(distance)) + 1e-9
+        middle = np.partition(distance, len(distance) // 2)[len(distance) // 2]
+        scale = _HALF_WEIGHT * 1.4826 * float(middle) + 1e-9
         weights = points.weights / (1 + np.square(distance / scale))
     return fit(weights), weights
 
@@ -366,31 +366,46 @@ def _farthest(matrix: Matrix, aspect: float) -> float:
     return float(np.linalg.norm(apply(matrix, points) - points, axis=1).max())
 
 
-def _translation(before: Floats, after: Floats, weights: Floats) -> Matrix:
-    matrix = np.eye(3)
-    matrix[:2, 2] = weights @ (after - before) / weights.sum()
-    return matrix
+type _Fit = Callable[[Floats], Matrix]
+"""Returns the motion that fits best with the given weights of the points."""
 
 
-def _similarity(before: Floats, after: Floats, weights: Floats) -> Matrix:
+def _translation(before: Floats, after: Floats) -> _Fit:
+    def fit(weights: Floats) -> Matrix:
+        matrix = np.eye(3)
+        matrix[:2, 2] = weights @ (after - before) / weights.sum()
+        return matrix
+
+    return fit
+
+
+def _similarity(before: Floats, after: Floats) -> _Fit:
     """Umeyama's closed form, in the plane."""
-    middle, target = (weights @ points / weights.sum() for points in (before, after))
-    (x, y), (u, v) = (before - middle).T, (after - target).T
-    power = weights @ (x * x + y * y)
-    cos, sin = weights @ (x * u + y * v) / power, weights @ (x * v - y * u) / power
-    turn = np.array([[cos, -sin], [sin, cos]])
-    matrix = np.eye(3)
-    matrix[:2, :2] = turn
-    matrix[:2, 2] = target - turn @ middle
-    return matrix
+
+    def fit(weights: Floats) -> Matrix:
+        middle, target = (weights @ points / weights.sum() for points in (before, after))
+        (x, y), (u, v) = (before - middle).T, (after - target).T
+        power = weights @ (x * x + y * y)
+        cos, sin = weights @ (x * u + y * v) / power, weights @ (x * v - y * u) / power
+        turn = np.array([[cos, -sin], [sin, cos]])
+        matrix = np.eye(3)
+        matrix[:2, :2] = turn
+        matrix[:2, 2] = target - turn @ middle
+        return matrix
+
+    return fit
 
 
-def _affine(before: Floats, after: Floats, weights: Floats) -> Matrix:
+def _affine(before: Floats, after: Floats) -> _Fit:
     places = np.column_stack([before, np.ones(len(before))])
-    return np.vstack([_solved(places, after, weights).T, [0.0, 0.0, 1.0]])
+
+    def fit(weights: Floats) -> Matrix:
+        return np.vstack([_solved(places, after, weights).T, [0.0, 0.0, 1.0]])
+
+    return fit
 
 
-def _homography(before: Floats, after: Floats, weights: Floats) -> Matrix:
+def _homography(before: Floats, after: Floats) -> _Fit:
     """The direct linear transform with its last element fixed: near the identity it is safe."""
     places = np.column_stack([before, np.ones(len(before))])
     zeros = np.zeros_like(places)
@@ -400,17 +415,25 @@ def _homography(before: Floats, after: Floats, weights: Floats) -> Matrix:
             np.hstack([zeros, places, -after[:, 1:] * before]),
         ]
     )
-    solution = _solved(equations, after.T.ravel(), np.tile(weights, 2))
-    return np.append(solution, 1.0).reshape(3, 3)
+    targets = after.T.ravel()
+
+    def fit(weights: Floats) -> Matrix:
+        solution = _solved(equations, targets, np.tile(weights, 2))
+        return np.append(solution, 1.0).reshape(3, 3)
+
+    return fit
 
 
 def _solved(equations: Floats, targets: Floats, weights: Floats) -> Floats:
     """Solves by least squares; the few normal equations take a fraction of the time."""
-    weighted = (equations * weights[:, None]).T
-    return np.linalg.lstsq(weighted @ equations, weighted @ targets, rcond=None)[0]
+    weighted = equations.T * weights
+    normal = weighted @ equations
+    # Far below what the points say, and enough where they say nothing.
+    normal.flat[:: len(normal) + 1] += 1e-12 * np.trace(normal) + 1e-300
+    return np.linalg.solve(normal, weighted @ targets)
 
 
-_FITS = {
+_FITS: dict[ModelName, Callable[[Floats, Floats], _Fit]] = {
     "translation": _translation,
     "similarity": _similarity,
     "affine": _affine,

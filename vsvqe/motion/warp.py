@@ -4,6 +4,7 @@ The kernel is the bicubic one of Keys with a = -0.75. It is evaluated at the exa
 sample: from version 5 on, OpenCV no longer rounds positions to 1/32 of a pixel.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import cv2
@@ -176,20 +177,72 @@ def sample(
         >>> out.tolist()
         [[3.5, 4.5]]
     """
+    options = _options(kernel, edge, black)
+    _resampled(
+        plane,
+        out,
+        peak,
+        lambda source, target: cv2.remap(source, *positions, dst=target, **options),
+    )
+
+
+def sample_all(
+    plane: Samples,
+    matrix: Matrix,
+    out: Samples,
+    *,
+    kernel: Kernel = "bicubic",
+    edge: Edge = "mirror",
+    black: float = 0.0,
+    peak: float = np.inf,
+) -> None:
+    """Resamples a whole plane where a homography says; it is quicker than ``sample`` for that.
+
+    Args:
+        plane: The input.
+        matrix: From ``for_plane``.
+        out: Takes the result; the same type and size as ``plane``.
+        kernel: As for ``sample``.
+        edge: As for ``sample``.
+        black: As for ``sample``.
+        peak: As for ``sample``.
+    """
+    options = _options(kernel, edge, black)
+    options["flags"] = options.pop("interpolation") | cv2.WARP_INVERSE_MAP
+    options["dsize"] = out.shape[::-1]
+    if matrix[2, 0] or matrix[2, 1]:
+        _resampled(
+            plane,
+            out,
+            peak,
+            lambda source, target: cv2.warpPerspective(source, matrix, dst=target, **options),
+        )
+    else:
+        _resampled(
+            plane,
+            out,
+            peak,
+            lambda source, target: cv2.warpAffine(source, matrix[:2], dst=target, **options),
+        )
+
+
+def _options(kernel: Kernel, edge: Edge, black: float) -> dict[str, Any]:
+    return {
+        "interpolation": _KERNELS[kernel],
+        "borderMode": _EDGES[edge],
+        "borderValue": (black,) * 4,
+    }
+
+
+def _resampled(
+    plane: Samples, out: Samples, peak: float, resample: Callable[[Samples, Samples], object]
+) -> None:
+    """Resamples in a type that OpenCV knows, and keeps the result within the format."""
     if plane.dtype == np.float16:
         single = np.empty(out.shape, np.float32)
-        source = plane.astype(np.float32)
-        sample(source, positions, single, kernel=kernel, edge=edge, black=black)
+        resample(plane.astype(np.float32), single)
         out[...] = single
         return
-    cv2.remap(
-        plane,
-        positions.x,
-        positions.y,
-        _KERNELS[kernel],
-        dst=out,
-        borderMode=_EDGES[edge],
-        borderValue=(black,) * 4,
-    )
+    resample(plane, out)
     if out.dtype == np.uint16 and peak < np.iinfo(np.uint16).max:
         np.minimum(out, np.uint16(peak), out=out)
