@@ -126,7 +126,7 @@ def filled(
     feather = max(4.0, layout.height / 60)
     for siting, planes in layout.alike().items():
         pieces = [_piece(layer, layout, siting, planes) for layer in (own, *neighbours)]
-        shifts = [_brightness_shifts(pieces[0], piece) for piece in pieces[1:]]
+        shifts = _brightness_shifts(pieces)
         for region in _rim(pieces[0], feather):
             _fill(region, pieces, shifts, feather, [out[plane] for plane in planes], layout.peak)
 
@@ -393,29 +393,38 @@ def _reach(shifts: Floats | NDArray[np.float32]) -> tuple[float, float]:
     return across, down
 
 
-def _brightness_shifts(own: _Piece, lent: _Piece) -> list[float]:
-    """Returns what to add to each plane of a neighbour: the median difference where both are."""
-    height, width = own.planes[0].shape
+def _brightness_shifts(pieces: Sequence[_Piece]) -> list[list[float]]:
+    """Returns what to add to the planes of each neighbour: the median difference to the first."""
+    height, width = pieces[0].planes[0].shape
     points = _spread_out(width, height)
-    inside = np.ones(len(points), np.bool_)
-    samples = []
-    for piece in (own, lent):
-        at = apply(piece.matrix, points)
-        inside &= ((at >= 0) & (at <= (width - 1, height - 1))).all(axis=1)
-        samples.append(np.clip(np.rint(at), 0, (width - 1, height - 1)).astype(np.intp))
-    if not inside.any():
-        return [0.0] * len(own.planes)
-    (ours, theirs) = ((near[inside, 1], near[inside, 0]) for near in samples)
-    return [
-        float(np.median(a[ours].astype(np.float32) - b[theirs].astype(np.float32)))
-        for a, b in zip(own.planes, lent.planes, strict=True)
-    ]
+    places = np.stack([apply(piece.matrix, points) for piece in pieces])
+    inside = ((places >= 0) & (places <= (width - 1, height - 1))).all(axis=-1)
+    near = np.clip(np.rint(places), 0, (width - 1, height - 1)).astype(np.intp)
+    shifts = []
+    for piece, seen, (x, y) in zip(
+        pieces[1:], inside[1:], near[1:].transpose(0, 2, 1), strict=True
+    ):
+        both = seen & inside[0]
+        own_x, own_y = near[0].T
+        shifts.append(
+            [
+                _median(own[own_y, own_x].astype(np.float32) - lent[y, x], both)
+                for own, lent in zip(pieces[0].planes, piece.planes, strict=True)
+            ]
+        )
+    return shifts
+
+
+def _median(values: NDArray[np.float32], chosen: NDArray[np.bool_]) -> float:
+    """Returns the (upper) median of some values, 0 of none."""
+    found = np.sort(values[chosen])
+    return float(found[len(found) // 2]) if len(found) else 0.0
 
 
 @lru_cache(maxsize=8)
 def _spread_out(width: int, height: int) -> Floats:
     """Returns points all over a plane, in its samples."""
-    x, y = np.linspace(0, width - 1, 33), np.linspace(0, height - 1, 19)
+    x, y = np.linspace(0, width - 1, 25), np.linspace(0, height - 1, 14)
     return np.stack([axis.ravel() for axis in np.meshgrid(x, y)], axis=-1)
 
 

@@ -5,6 +5,7 @@ sample: from version 5 on, OpenCV no longer rounds positions to 1/32 of a pixel.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import cv2
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .mesh import COLUMNS, ROWS, Mesh, hats
-from .transform import Matrix, corners, to_pixels
+from .transform import Matrix, corners, normalised, pixel_units
 from .transform import apply as mapped
 
 type Samples = NDArray[Any]
@@ -88,10 +89,17 @@ def for_plane(correction: Matrix, width: int, height: int, siting: Siting) -> Ma
         height: Of the frame's luma.
         siting: Of the plane.
     """
+    units, back = _units(width, height, siting)
+    return normalised(back @ correction @ units)
+
+
+@lru_cache(maxsize=32)
+def _units(width: int, height: int, siting: Siting) -> tuple[Matrix, Matrix]:
+    """Returns what maps the samples of a plane to centred units, and back."""
     step_x, step_y, offset_x, offset_y = siting
     to_luma = np.array([[step_x, 0.0, offset_x], [0.0, step_y, offset_y], [0.0, 0.0, 1.0]])
-    matrix = np.linalg.inv(to_luma) @ to_pixels(correction, width, height) @ to_luma
-    return np.asarray(matrix / matrix[2, 2], np.float64)
+    units = pixel_units(width, height) @ to_luma
+    return units, np.linalg.inv(units)
 
 
 class Bend(NamedTuple):
