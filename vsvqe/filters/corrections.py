@@ -170,21 +170,27 @@ def _correction_and_zoom(props: Props) -> tuple[Matrix, Mesh | None, float]:
 
 def _chain(moves: Sequence[estimate.Motion], centre: int) -> dict[int, Matrix]:
     """Returns the motion from a frame to neighbours, as far as it can be followed."""
+    later = _followed(moves[centre : centre + borders.FILL_RADIUS])
+    # From a neighbour to the frame first: the nearest last.
+    earlier = _followed(moves[:centre][: -borders.FILL_RADIUS - 1 : -1], backwards=True)
     chain: dict[int, Matrix] = {}
-    motion = np.eye(3)
-    for distance, move in enumerate(moves[centre : centre + borders.FILL_RADIUS], 1):
+    for distance in DISTANCES:
+        if distance <= len(later):
+            chain[distance] = later[distance - 1]
+        if distance <= len(earlier):
+            chain[-distance] = np.linalg.inv(earlier[distance - 1])
+    return chain
+
+
+def _followed(moves: Sequence[estimate.Motion], *, backwards: bool = False) -> list[Matrix]:
+    """Returns the motion over one, two, three... frames, up to one that is not trusted."""
+    motion, found = np.eye(3), []
+    for move in moves:
         if move.confidence < _LEAST_CONFIDENCE:
             break
-        motion = move.matrix @ motion
-        chain[distance] = motion
-    motion = np.eye(3)
-    for distance, move in enumerate(moves[:centre][: -borders.FILL_RADIUS - 1 : -1], 1):
-        if move.confidence < _LEAST_CONFIDENCE:
-            break
-        motion = motion @ move.matrix
-        chain[-distance] = np.linalg.inv(motion)
-    wanted = [sign * distance for distance in DISTANCES for sign in (1, -1)]
-    return {distance: chain[distance] for distance in wanted if distance in chain}
+        motion = motion @ move.matrix if backwards else move.matrix @ motion
+        found.append(motion)
+    return found
 
 
 def correction_of(props: Mapping[str, Any]) -> Matrix:

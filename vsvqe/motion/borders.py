@@ -203,22 +203,22 @@ def lenders(correction: Matrix, chain: Mapping[int, Matrix], aspect: float) -> l
     """
     points = _points(aspect)
     points = points[~_inside(apply(correction, points), aspect)]
+    if not chain or not len(points):
+        return []
+    distances = list(chain)
+    places = np.column_stack([points, np.ones(len(points))]) @ correction.T
+    lent = places @ np.stack([chain[distance] for distance in distances]).transpose(0, 2, 1)
+    covered = _inside(lent[..., :2] / lent[..., 2:], aspect)
+    worth = np.array([_PER_FRAME_AWAY ** abs(distance) for distance in distances])
     missing = np.ones(len(points), np.bool_)
-    covered = {
-        distance: _inside(apply(motion @ correction, points), aspect)
-        for distance, motion in chain.items()
-    }
     chosen: list[int] = []
-    while missing.any() and len(chosen) < _MOST_NEIGHBOURS and covered:
-        worth = {
-            distance: np.count_nonzero(inside & missing) * _PER_FRAME_AWAY ** abs(distance)
-            for distance, inside in covered.items()
-        }
-        best = max(worth, key=lambda distance: worth[distance])
-        if not worth[best]:
+    while len(chosen) < _MOST_NEIGHBOURS:
+        gains = worth * (covered & missing).sum(axis=1)
+        best = int(gains.argmax())
+        if not gains[best]:
             break
-        chosen.append(best)
-        missing &= ~covered.pop(best)
+        chosen.append(distances[best])
+        missing &= ~covered[best]
     return chosen
 
 
@@ -436,4 +436,4 @@ def _points(aspect: float) -> Floats:
 
 
 def _inside(points: Floats, aspect: float) -> NDArray[np.bool_]:
-    return np.asarray((np.abs(points) <= (aspect / 2, 0.5)).all(axis=1))
+    return np.asarray((np.abs(points) <= (aspect / 2, 0.5)).all(axis=-1))
