@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .transform import Floats
+from .transform import Floats, Matrix, apply
 
 type Mesh = Floats
 """Displacements, ``ROWS`` x ``COLUMNS`` x 2."""
@@ -20,7 +20,7 @@ ROWS, COLUMNS = 5, 7
 
 # How much a vertex is held by its neighbours, and to no displacement at all, in points of full
 # weight. There are four for each vertex where there is texture.
-_SMOOTHNESS = 3.0
+_SMOOTHNESS = 0.3
 _RESTRAINT = 0.02
 
 
@@ -59,6 +59,12 @@ def bilinear(places: Floats, aspect: float) -> Floats:
     across = hats(places[:, 0] / aspect + 0.5, COLUMNS)
     down = hats(places[:, 1] + 0.5, ROWS)
     return np.asarray((down[:, :, None] * across[:, None]).reshape(len(places), -1))
+
+
+def moved(matrix: Matrix, mesh: Mesh | None, places: Floats, aspect: float) -> Floats:
+    """Returns where a homography and a mesh, if there is one, put N places, N x 2."""
+    there = apply(matrix, places)
+    return there if mesh is None else there + bilinear(places, aspect) @ mesh.reshape(-1, 2)
 
 
 def hats(parts: Floats, count: int) -> Floats:
