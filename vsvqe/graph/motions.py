@@ -168,8 +168,16 @@ def motion_of(props: Mapping[str, Any]) -> Motion:
     if abs(np.linalg.det(matrix)) < _LEAST_AREA:
         raise ValueError(f"the prop {MOTION} must not press the picture flat, as {values!r} does")
     confidence = float(props.get(CONFIDENCE, 1.0))
-    off = mesh.from_numbers(props[MESH]) if MESH in props else None
-    return Motion(matrix, min(max(confidence, 0.0), 1.0), off)
+    return Motion(matrix, min(max(confidence, 0.0), 1.0), _mesh_of(props))
+
+
+def _mesh_of(props: Mapping[str, Any]) -> mesh.Mesh | None:
+    if MESH not in props:
+        return None
+    try:
+        return mesh.from_numbers(props[MESH])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the prop {MESH} must hold a mesh: {error}") from error
 
 
 def starts_scene(props: Mapping[str, Any]) -> bool:

@@ -181,11 +181,12 @@ def bend(motions: Sequence[Motion], centre: int, settings: PathSettings) -> Mesh
     """
     if settings.smoothing == 0 or all(motion.mesh is None for motion in motions):
         return None
-    path = np.zeros((len(motions) + 1, ROWS, COLUMNS, 2))
-    for n, motion in enumerate(motions):
-        path[n + 1] = path[n]
+    each = np.zeros((len(motions) + 1, ROWS, COLUMNS, 2))
+    for n, motion in enumerate(motions, 1):
         if motion.mesh is not None:
-            path[n + 1] -= motion.confidence * motion.mesh
+            # Those that others supply may have numbers of any size.
+            each[n] = motion.confidence * np.clip(motion.mesh, -_BEND_LIMIT, _BEND_LIMIT)
+    path = -np.cumsum(each, axis=0)
     weights = _kalman(len(path), centre, settings.smoothing)
     smooth = np.tensordot(weights, path - path[centre], axes=1)
     found = _bounded(smooth, np.full(smooth.shape, _BEND_LIMIT))
