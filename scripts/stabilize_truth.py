@@ -278,8 +278,10 @@ def page(options: argparse.Namespace) -> list[str]:
         "",
         "Rows are read out over 0.6 of the time between frames. To first order it shears and "
         "stretches the picture in proportion to its speed, which affine motions and homographies "
-        "measure and the path smooths. So there is no model of the rows besides: moving them by "
-        "the speed of a similarity, even with the readout time known, does less.",
+        'measure and the path smooths. `model="rolling"` has what a turning camera adds, too, '
+        "and needs not know the shutter: it takes the wobble, and leaves the lean of what a steady "
+        "pan passes. Moving the rows by the speed of a similarity, even with the readout time "
+        "known, does less.",
         "",
         *shutter_table(scenes, smoothing),
     ]
