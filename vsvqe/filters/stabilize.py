@@ -77,7 +77,8 @@ def Stabilize(
         method: How the path is smoothed: ``"kalman"`` (constant-velocity Kalman filter with the
             Rauch-Tung-Striebel backward pass), ``"gaussian"`` or ``"l1"`` (piecewise at rest, at
             constant speed or acceleration).
-        kernel: What planes are resampled by: ``"bicubic"`` or ``"lanczos"`` (four lobes: slower).
+        kernel: What planes are resampled by: ``"bicubic"`` (Keys, a = -0.75) or ``"lanczos"`` (four
+            lobes; slower).
         dxmax: The most that a frame is moved sideways, in pixels; ``None``: a quarter of the
             height, or 8 % of it with ``border="crop"``.
         dymax: The most that it is moved up or down, in pixels; ``None``: the same.
@@ -87,8 +88,9 @@ def Stabilize(
         motion: A clip of the same length whose frames carry motion measured elsewhere:
             ``_VQEMotion``, nine numbers, the 3x3 homography row by row that maps a point of the
             previous frame to its place in this one (origin in the middle, x to the right, y down,
-            in heights of the frame), and, if known, ``_VQEConfidence`` (0 to 1) and
-            ``_SceneChangePrev``. What this filter returns is such a clip.
+            in heights of the frame), and, if known, ``_VQEConfidence`` (0 to 1), ``_VQEMesh`` (70
+            numbers: how far, right and down, 5 rows of 7 points from edge to edge are off that
+            place) and ``_SceneChangePrev``. What this filter returns is such a clip.
         mask: Whether to return a second clip too: grey, at the depth of the first, white where the
             picture is not of the frame itself.
         sc: Whether windows end at scene cuts. ``_SceneChangePrev`` and ``_SceneChangeNext``
@@ -97,8 +99,8 @@ def Stabilize(
 
     Returns:
         A clip of the same format, length, frame rate, props and, but for ``border="crop"``, size,
-        with the props ``_VQEMotion`` and ``_VQEConfidence``; with ``mask=True`` a pair of it and
-        the mask.
+        with the props ``_VQEMotion`` and ``_VQEConfidence``, and ``_VQEMesh`` where there is one;
+        with ``mask=True`` a pair of it and the mask.
 
     Raises:
         vapoursynth.Error: An argument or the clip can't be used; the text says what was given,
@@ -107,7 +109,9 @@ def Stabilize(
     Source:
         Rauch, Tung, Striebel, "Maximum likelihood estimates of linear dynamic systems", AIAA
         Journal 3(8), 1965; Grundmann, Kwatra, Essa, "Auto-directed video stabilization with
-        robust L1 optimal camera paths", CVPR 2011.
+        robust L1 optimal camera paths", CVPR 2011; Liu, Tan, Yuan, Sun, Zeng, "MeshFlow: minimum
+        latency online video stabilization", ECCV 2016; Baker, Bennett, Kang, Szeliski, "Removing
+        rolling shutter wobble", CVPR 2010.
 
     Example:
         >>> import vapoursynth as vs
