@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -100,11 +101,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="file whose section `scaling` is filled")
     options = parser.parse_args()
     lines = table(options.clip, options.turns, options.jump, tuple(options.lengths))
-    lines += [
-        "",
-        f"Measured by `python scripts/stabilize_scaling.py data/shaky/{options.clip.name}",
-    ]
-    lines[-1] += f" --turns {options.turns} --out docs/stabilize.md`."
+    command = ["python", "scripts/stabilize_scaling.py", f"data/shaky/{options.clip.name}"]
+    command += ["--turns", str(options.turns), "--jump", str(options.jump), "--lengths"]
+    command += [*map(str, options.lengths), "--out", "docs/stabilize.md"]
+    lines += ["", f"Measured by `{shlex.join(command)}`."]
     if options.out is None:
         print("\n".join(lines))
     else:
