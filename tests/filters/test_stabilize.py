@@ -360,8 +360,8 @@ def test_any_order_of_requests(border, threads):
                 assert same(planes_of(frame), wanted[n])
 
 
-@settings(max_examples=8)
-@given(order=st.lists(st.integers(0, COUNT - 1), min_size=1, max_size=12))
+@settings(max_examples=5)
+@given(order=st.lists(st.integers(0, COUNT - 1), min_size=1, max_size=8))
 def test_single_frames(order):
     clip = shaky(jitter(COUNT), 96, 64)
     wanted = pictures(vqe.Stabilize(clip, smoothing=4))
@@ -425,7 +425,7 @@ SUBSAMPLINGS = [(0, 0), (1, 0), (1, 1), (2, 0), (2, 2), (0, 1)]
 SAMPLES = [(vs.INTEGER, bits) for bits in range(8, 17)] + [(vs.FLOAT, 16), (vs.FLOAT, 32)]
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(
     family=st.sampled_from([vs.GRAY, vs.YUV, vs.YUV, vs.RGB]),
     samples=st.sampled_from(SAMPLES),
