@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +16,8 @@ import vapoursynth as vs
 
 from .. import list_models
 from ..inference.backends import thread_count
+from ..inference.engines import ENGINES
+from ..inference.packages import installed_version
 from . import companions, images, mux, segments, timeline
 from .companions import Keep
 from .encoder import GRID, Encoding, Picture, pixel_format
@@ -29,9 +30,18 @@ from .timeline import Excerpt, Timeline
 IMAGE_RATE = Fraction(25)
 """Frames a second of images whose rate nobody says."""
 
-# Their version may change a pixel.
-_PACKAGES = ("vsvqe", "av", "numpy", "scipy", "opencv-python-headless", "onnxruntime-gpu")
-_MORE_PACKAGES = ("onnxruntime", "openvino")
+# Their version may change a pixel; PyTorch and spandrel run or convert checkpoints.
+_PACKAGES = (
+    "vsvqe",
+    "av",
+    "numpy",
+    "onnx",
+    "opencv-python-headless",
+    "scipy",
+    "spandrel",
+    "torch",
+    *ENGINES,
+)
 _PROBED = 1 << 20
 
 
@@ -299,7 +309,6 @@ class Opened:
 
 def _identity(job: Job, opened: Opened) -> Mapping[str, Any]:
     """Returns all that the result depends on, under names for people."""
-    packages = [name for name in (*_PACKAGES, *_MORE_PACKAGES) if _version(name)]
     return {
         "source": _source_identity(job),
         "script": opened.script.text,
@@ -309,7 +318,7 @@ def _identity(job: Job, opened: Opened) -> Mapping[str, Any]:
         "timing": [str(opened.timeline.time_base), len(opened.timeline), str(job.fps)],
         "streams": [job.keep.audio, job.keep.subtitles, job.keep.metadata],
         "versions": {
-            **{name: _version(name) for name in packages},
+            **{name: installed_version(name) for name in _PACKAGES},
             "vapoursynth": str(vs.core.core_version),
             "ffmpeg": str(av.library_versions),
             "plugins": {plugin.namespace: str(plugin.version) for plugin in vs.core.plugins()},
@@ -347,10 +356,3 @@ def _files(filters: Sequence[Call]) -> list[str]:
             with suppress(OSError), path.open("rb") as file:
                 hashes.append(hashlib.file_digest(file, "sha256").hexdigest())
     return hashes
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

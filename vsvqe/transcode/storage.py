@@ -1,8 +1,9 @@
 """Files that appear whole or not at all, and what is said when they can't."""
 
 import errno
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Buffer, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +23,22 @@ def written(path: Path) -> Iterator[None]:
         else:
             said = error.strerror or str(error)
         raise StorageError(f"{path} can't be written: {said}") from error
+
+
+class Unbuffered(io.FileIO):
+    """A file that holds at once what is written to it.
+
+    FFmpeg opens a file a second time, by its name, to move the index of an MP4 to the front; what
+    still waited in a buffer of Python's would be missing there.
+    """
+
+    def write(self, data: Buffer, /) -> int:
+        """Writes all of it: FFmpeg does not ask how much was."""
+        left = memoryview(data).cast("B")
+        whole = len(left)
+        while left:
+            left = left[super().write(left) :]
+        return whole
 
 
 def flush(path: Path) -> None:
