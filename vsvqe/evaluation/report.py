@@ -159,6 +159,20 @@ def write_csv(scores: Sequence[Score], path: Path) -> None:
         writer.writerows(asdict(score) for score in scores)
 
 
+def read_csv(path: Path) -> list[Score]:
+    """Reads scores that ``write_csv`` has written."""
+    words = {"recipe", "clip", "method", "setting", "engine"}
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            Score(
+                card=row.pop("card") or None,
+                kbps=float(rate) if (rate := row.pop("kbps")) else None,
+                **{name: cell if name in words else float(cell) for name, cell in row.items()},
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
 def fill_section(path: Path, name: str, text: str) -> None:
     """Replaces what is between ``<!-- name: begin -->`` and ``<!-- name: end -->`` in a file.
 
