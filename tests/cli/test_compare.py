@@ -1,6 +1,7 @@
 """The page in a real browser, and the video."""
 
 import base64
+import json
 import re
 import shutil
 from itertools import pairwise
@@ -151,6 +152,27 @@ def test_the_page_works_from_a_file(here, films, browser, tmp_path):
     page.close()
 
 
+def test_traditional_methods_are_shown_too(here, films, tmp_path):
+    out = tmp_path / "page.html"
+    methods = ("--traditional", "unsharp:0.5", "--traditional", "bilinear")
+    run = here("compare", films[0], films[2], *methods, "--out", out, "--frames", 1, "-q")
+    assert run.returncode == 0, run.stderr
+    data = json.loads(re.search(r'id="data"[^>]*>(.*?)</script>', out.read_text(), re.S)[1])
+    assert data["labels"] == [
+        "original (160x96, bicubic)",
+        "half (80x48, bicubic)",
+        "original, unsharp 0.5 (160x96, bicubic)",
+        "original, bilinear",
+    ]
+    got = cv2.imdecode(
+        np.frombuffer(base64.b64decode(data["images"][3][0].partition(",")[2]), np.uint8),
+        cv2.IMREAD_COLOR,
+    )
+    frame = vs_clip(films[0]).resize.Bilinear(2 * WIDTH, 2 * HEIGHT)
+    wanted = frame.resize.Bicubic(format=vs.RGB24, matrix_in=vs.MATRIX_ST170_M)
+    assert (got == np.stack(pictures(wanted[0])[0][::-1], axis=-1)).all()
+
+
 def test_the_line_of_the_video_goes_there_and_back():
     assert line_at(0.5, 4, 1) == 1.0
     assert line_at(3.0, 4, 1) == pytest.approx(0.5)
@@ -189,6 +211,9 @@ def test_the_video_wipes_from_one_clip_to_the_other(here, films, tmp_path):
     ("arguments", "code", "told"),
     [
         (("{0}",), 2, "two clips at least"),
+        (("{0}", "--traditional", "blur"), 2, "--traditional blur is not known"),
+        (("{0}", "--traditional", "unsharp:-1"), 4, "must be at least 0"),
+        (("{0}", "{1}", "--traditional", "unsharp", "--video"), 2, "compares two clips"),
         (("{0}", "{1}", "{2}", "--video"), 2, "compares two clips"),
         (("{0}", "missing.mkv"), 3, "there is no file missing.mkv"),
     ],

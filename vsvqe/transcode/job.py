@@ -22,7 +22,7 @@ from . import companions, images, mux, segments, timeline
 from .companions import Keep
 from .encoder import GRID, Encoding, Picture, pixel_format
 from .errors import FilterError, SourceError, StorageError
-from .journal import Journal
+from .journal import PLACED, Journal
 from .script import Call, Script, reason, refusals
 from .storage import place, written
 from .timeline import Excerpt, Timeline
@@ -105,7 +105,7 @@ class Job:
             self._folder.parent.mkdir(parents=True, exist_ok=True)
         known = self._folder.is_dir()
         with Journal(self._folder, _identity(self, opened)) as journal:
-            if not self.overwrite and not journal.placed and (existing := self._existing(opened)):
+            if not self.overwrite and not journal.noted(PLACED) and (existing := self._existing(opened)):
                 if not known:
                     journal.remove()
                 raise StorageError(f"{existing} exists; --overwrite replaces it")
@@ -144,13 +144,13 @@ class Job:
             excerpt=self.excerpt is not None,
         )
         with written(result):
-            journal.place()
+            journal.note(PLACED)
             place(unfinished, result)
 
     def _write_images(self, opened: "Opened", journal: Journal, progress: Progress) -> None:
         with written(Path(self.result)):
             Path(self.result).parent.mkdir(parents=True, exist_ok=True)
-            journal.place()
+            journal.note(PLACED)
         images.write_missing(
             opened.clip, self.result, opened.first_number, journal, progress.advance
         )
