@@ -39,7 +39,7 @@ def test_it_is_asked_for_fields_and_one_gpu(stand_in) -> None:
 
 
 def test_its_complaint_is_passed_on(stand_in) -> None:
-    stand_in("echo \"NVIDIA-SMI has failed because it couldn't communicate\"; exit 9")
+    stand_in('echo "NVIDIA-SMI has failed because it couldn\'t communicate"; exit 9')
     with pytest.raises(InferenceError, match="couldn't communicate"):
         nvidia.query("name")
 

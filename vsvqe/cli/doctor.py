@@ -292,4 +292,3 @@ CHECKS: Sequence[Callable[[], Iterator[Finding]]] = (
     _folders,
 )
 """Everything that is looked at, in this order."""
-

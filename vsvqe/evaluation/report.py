@@ -162,15 +162,17 @@ def write_csv(scores: Sequence[Score], path: Path) -> None:
 def read_csv(path: Path) -> list[Score]:
     """Reads scores that ``write_csv`` has written."""
     words = {"recipe", "clip", "method", "setting", "engine"}
+    scores = []
     with path.open(newline="", encoding="utf-8") as file:
-        return [
-            Score(
-                card=row.pop("card") or None,
-                kbps=float(rate) if (rate := row.pop("kbps")) else None,
-                **{name: cell if name in words else float(cell) for name, cell in row.items()},
-            )
-            for row in csv.DictReader(file)
-        ]
+        for row in csv.DictReader(file):
+            cells: dict[str, Any] = {
+                name: cell if name in words else float(cell)
+                for name, cell in row.items()
+                if name not in ("card", "kbps")
+            }
+            rate = float(row["kbps"]) if row["kbps"] else None
+            scores.append(Score(card=row["card"] or None, kbps=rate, **cells))
+    return scores
 
 
 def fill_section(path: Path, name: str, text: str) -> None:

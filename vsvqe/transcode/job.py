@@ -1,10 +1,11 @@
 """One source, its filters and its result, from the first look to the last rename."""
 
 import hashlib
+import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -18,14 +19,16 @@ from .. import list_models
 from ..inference.backends import thread_count
 from ..inference.engines import ENGINES
 from ..inference.packages import installed_version
-from . import companions, images, mux, segments, timeline
+from . import images, integrity, mux, segments, timeline
 from .companions import Keep
 from .encoder import GRID, Encoding, Picture, pixel_format
 from .errors import FilterError, SourceError, StorageError
-from .journal import PLACED, Journal
+from .journal import PLACED, SOUND, Journal
 from .script import Call, Script, reason, refusals
 from .storage import place, written
 from .timeline import Excerpt, Timeline
+
+logger = logging.getLogger(__name__)
 
 IMAGE_RATE = Fraction(25)
 """Frames a second of images whose rate nobody says."""
@@ -91,8 +94,9 @@ class Job:
             TranscodeError: It can't be made; what is finished is kept for the next time.
         """
         self._check_result()
-        if not self.accept_damaged and not self.from_images:
-            companions.check_whole(Path(self.source))
+        if not self.from_images:
+            with self._damage():
+                integrity.check_length(Path(self.source))
         if self.restart:
             shutil.rmtree(self._folder, ignore_errors=True)
         opened = Opened(self)
@@ -105,16 +109,49 @@ class Job:
             self._folder.parent.mkdir(parents=True, exist_ok=True)
         known = self._folder.is_dir()
         with Journal(self._folder, _identity(self, opened)) as journal:
-            if not self.overwrite and not journal.noted(PLACED) and (existing := self._existing(opened)):
+            try:
+                self._check_existing(opened, journal)
+                self._check_pictures(opened, journal, progress)
+            except (StorageError, SourceError):
                 if not known:
                     journal.remove()
-                raise StorageError(f"{existing} exists; --overwrite replaces it")
+                raise
             progress.begin(Path(self.source).name, opened.clip.num_frames)
             if self.to_images:
                 self._write_images(opened, journal, progress)
             else:
                 self._write_video(opened, journal, progress)
             journal.remove()
+
+    def _check_existing(self, opened: "Opened", journal: Journal) -> None:
+        """Checks that nobody else's file has the name of the result."""
+        existing = self._existing(opened)
+        if existing and not self.overwrite and not journal.noted(PLACED):
+            raise StorageError(f"{existing} exists; --overwrite replaces it")
+
+    def _check_pictures(self, opened: "Opened", journal: Journal, progress: Progress) -> None:
+        """Checks that the source decodes, unless an earlier run has."""
+        if self.from_images or journal.noted(SOUND):
+            return
+        progress.begin(f"checking {Path(self.source).name}", len(opened.timeline))
+        # With a rate of the user's own, times are not those of the source.
+        part = self.excerpt is not None and self.fps is None
+        start = opened.timeline.start if part else Fraction(0)
+        end = opened.timeline.end if part else None
+        with self._damage():
+            integrity.check_pictures(Path(self.source), start, end, progress.advance)
+            journal.note(SOUND)
+
+    @contextmanager
+    def _damage(self) -> Iterator[None]:
+        """Says what can be done about a damaged source, or only warns where that is accepted."""
+        try:
+            yield
+        except SourceError as error:
+            if not self.accept_damaged:
+                remedy = "get it again, or take what is there with --accept-damaged"
+                raise SourceError(f"{error}; {remedy}") from error
+            logger.warning("%s", error)
 
     @property
     def from_images(self) -> bool:
