@@ -144,8 +144,10 @@ def stabilize(shaky: vs.VideoNode, path: Path) -> None:
 def borders(shaky: vs.VideoNode) -> Image.Image:
     """Draws the frame that is moved most with every border."""
     moved = vqe.Stabilize(shaky, border="black", mask=True)[1]
-    share = [frame.props["Share"] for frame in moved.std.PlaneStats(prop="Share").frames()]
-    number = int(np.argmax([float(value) for value in share]))
+    share = [
+        frame.props["PlaneStatsAverage"] for frame in moved.std.PlaneStats().frames(close=True)
+    ]
+    number = int(np.argmax(share))
     cells = [("input", pictures.rgb(shaky[number])[0])]
     for border in BORDERS:
         steady, mask = vqe.Stabilize(shaky, border=border, mask=True)
@@ -181,16 +183,12 @@ def draw_pictures(docs: Path) -> None:
     """Draws all pictures."""
     original = drawn()
     shaky = filmed(original)
-    with tempfile.TemporaryDirectory() as folder:
-        made = {
-            "deblock": deblock(original, Path(folder)),
-            "superres": superres(original, Path(folder)),
-            "astf": astf(original, Path(folder)),
-            "borders": borders(shaky),
-        }
-    for name, picture in made.items():
-        picture.save(docs / f"{name}.png", optimize=True)
     stabilize(shaky, docs / "stabilize.png")
+    borders(shaky).save(docs / "borders.png", optimize=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for draw_page in (deblock, superres, astf):
+            picture = draw_page(original, Path(folder))
+            picture.save(docs / f"{draw_page.__name__}.png", optimize=True)
 
 
 def fill_figures(docs: Path) -> None:

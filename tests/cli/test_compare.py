@@ -49,13 +49,18 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def browser():
-    """Chromium without a window."""
-    driver = pytest.importorskip("playwright.sync_api")
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("there is no Chromium here")
+    """Chromium without a window: one that is installed, or playwright's own."""
+    remedy = "pip install playwright, and apt install chromium (or playwright install chromium)"
+    driver = pytest.importorskip("playwright.sync_api", reason=remedy)
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge")
+    program = next(filter(None, map(shutil.which, names)), None)
     with driver.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        try:
+            chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        except driver.Error:
+            if program is not None:
+                raise
+            pytest.skip(remedy)
         yield chromium
         chromium.close()
 

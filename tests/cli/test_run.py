@@ -1,5 +1,6 @@
 """``vsvqe run``: what comes out, compared with what went in by other readers."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -396,6 +397,71 @@ def test_a_source_that_is_cut_off_is_refused(here, tmp_path, suffix):
     assert refused.returncode == 3, refused.stderr
     assert "cut off" in refused.stderr
     assert not out.exists()
+
+
+def overwritten(source: Path, target: Path, part: float, length: int) -> Path:
+    """A file with noise in the place of some bytes."""
+    data = bytearray(source.read_bytes())
+    at = int(len(data) * part)
+    data[at : at + length] = np.random.default_rng(0).bytes(length)
+    target.write_bytes(data)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"),
+    [("libx264", ".mp4"), ("libx264", ".mkv"), ("libx264", ".ts"), ("ffv1", ".mkv")],
+)
+def test_a_source_that_is_damaged_in_the_middle_is_told(here, tmp_path, codec, suffix):
+    options = {"libx264": {"crf": "18", "g": "24"}, "ffv1": {"level": "3", "slicecrc": "1"}}
+    whole = encode(scene(96, 64, 96), tmp_path / f"whole{suffix}", (codec, options[codec]))
+    bad = overwritten(whole, tmp_path / f"bad{suffix}", 0.5, 3000)
+    out = tmp_path / "out.mkv"
+    refused = here("run", bad, out, *QUICK)
+    assert refused.returncode == 3, refused.stderr
+    assert "damaged" in refused.stderr
+    assert "--accept-damaged" in refused.stderr
+    # Where it is said to be damaged is near where it is.
+    if place := re.search(r"decoded at 0:00:0(\d)", refused.stderr):
+        assert 1 <= int(place[1]) <= 3
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
+
+
+def test_damage_that_is_accepted_is_told_still(here, tmp_path):
+    whole = encode(scene(96, 64, 96), tmp_path / "whole.mp4", ("libx264", {"g": "24"}))
+    bad = overwritten(whole, tmp_path / "bad.mp4", 0.5, 500)
+    out = tmp_path / "out.mkv"
+    taken = here("run", bad, out, *QUICK, "--accept-damaged")
+    assert_whole(taken, out)
+    assert "damaged" in taken.stderr
+    # A part before the damage is whole.
+    before = tmp_path / "before.mkv"
+    assert_whole(here("run", bad, before, *QUICK, "--preview", "12f@0f"), before)
+
+
+def test_a_recording_that_begins_between_key_frames_is_not_damaged(here, tmp_path):
+    codec = ("libx264", {"g": "40", "x264-params": "open-gop=1:bframes=3"})
+    whole = encode(scene(96, 64, 96), tmp_path / "whole.ts", codec)
+    data = whole.read_bytes()
+    cut = tmp_path / "cut.ts"
+    cut.write_bytes(data[len(data) // 188 // 3 * 188 :])
+    out = tmp_path / "out.mkv"
+    assert_whole(here("run", cut, out, *QUICK), out)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_the_index_is_in_front_so_that_players_can_begin(here, film, tmp_path, suffix):
+    out = tmp_path / f"out{suffix}"
+    assert_whole(here("run", film, out, *QUICK), out)
+    data = out.read_bytes()
+    boxes, at = [], 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4])
+        boxes.append(data[at + 4 : at + 8])
+        at += size if size != 1 else int.from_bytes(data[at + 8 : at + 16])
+    assert at == len(data)
+    assert boxes.index(b"moov") < boxes.index(b"mdat")
+    assert len(decode(out)) == 540
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits there")
