@@ -515,3 +515,36 @@ def test_help_has_no_colours_when_piped(vsvqe):
     assert run.returncode == 0
     assert "--superres" in run.stdout
     assert "\x1b" not in run.stdout
+
+
+@pytest.mark.parametrize("command", ["", "run", "script", "compare", "metrics", "models", "bench"])
+def test_help_shows_examples_line_by_line(here, command):
+    lines = [line.strip() for line in here(*filter(None, [command]), "--help").stdout.splitlines()]
+    examples = [line for line in lines if line.startswith(f"vsvqe {command}".strip())]
+    assert len(examples) > 1 or command == "script"
+    assert not any("\\b" in line or line.count("vsvqe ") > 1 for line in examples)
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("vsvqe d", {"doctor"}),
+        ("vsvqe run --su", {"--superres", "--superres-model"}),
+        ("vsvqe run in.mp4 out.mkv --backend o", {"openvino"}),
+        ("vsvqe models v", {"verify"}),
+    ],
+)
+def test_the_shell_completes(environment, words, wanted):
+    run = subprocess.run(
+        [sys.executable, "-m", "vsvqe"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={
+            **environment,
+            "_VSVQE_COMPLETE": "bash_complete",
+            "COMP_WORDS": "\n".join(words.split()),
+            "COMP_CWORD": str(len(words.split()) - 1),
+        },
+    )
+    assert {line.rpartition(",")[2] for line in run.stdout.split()} == wanted

@@ -53,13 +53,13 @@ def bench(
     path: Path | None,
     quiet: bool,
 ) -> None:
-    r"""Find the backend, length and tile that are fastest here.
+    """Find the backend, length and tile that are fastest here.
 
     SIZE is a clip's, such as 1920x1080; of a FILE the first frames are taken. Candidates take
     turns, and the recommendation is printed for scripts and for `vsvqe run`; nothing is
     remembered. What could be chance is not recommended.
 
-    \b
+    \u0008
     vsvqe bench 1280x720
     vsvqe bench in.mp4 --filter superres --model fast
     """

@@ -78,13 +78,13 @@ def compare(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    r"""Show clips beside each other.
+    """Show clips beside each other.
 
     One HTML file that needs nothing else: a slider, side by side, flicker, zoom to the pixels, a
     heat map of the difference, and PSNR and SSIM of every frame against A. Clips of another size
     are brought to that of the largest.
 
-    \b
+    \u0008
     vsvqe compare original.mkv compressed.mp4 restored.mkv
     vsvqe compare before.mp4 after.mkv --preview 10s@1:23 --video --out look.mp4
     vsvqe compare before.mp4 after.mkv --traditional unsharp --traditional gaussian:0.7
