@@ -20,6 +20,7 @@ from . import console
 from .filters import ENTRIES
 
 _LENGTH = 1_000_000
+_NOISY = 1.1
 _TRIED = {entry.option: entry for entry in ENTRIES if entry.option in ("deblock", "superres")}
 
 
@@ -85,7 +86,8 @@ def bench(
     best = tuning.recommended(found)
     console.out.print(_table(found))
     margin = tuning.worth(found)
-    console.out.print(f"\nLess than {margin - 1:.0%} is no difference here.")
+    hint = " A quieter machine, or more --turns, would tell more." if margin > _NOISY else ""
+    console.out.print(f"\nLess than {margin - 1:.0%} is no difference here.{hint}")
     arguments = ", ".join(
         filter(None, [*(f"{key}={value!r}" for key, value in named.items()), best.candidate.words])
     )
