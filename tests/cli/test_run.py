@@ -467,19 +467,29 @@ def test_the_index_is_in_front_so_that_players_can_begin(here, film, tmp_path, s
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits there")
-def test_a_full_disk_ends_with_a_sentence_and_no_file(vsvqe, film, tmp_path):
+@pytest.mark.parametrize(
+    ("suffix", "encoder", "room"),
+    [
+        (".mkv", LOSSLESS, 200_000),
+        # The segments have room, but not the result that they are joined to.
+        (".mp4", ("--preset", "ultrafast", "--crf", "30", "--no-audio"), 60_000),
+    ],
+)
+def test_a_full_disk_ends_with_a_sentence_and_no_file(vsvqe, film, tmp_path, suffix, encoder, room):
     import resource
 
     def little_room() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 
-    out = tmp_path / "out.mkv"
-    full = vsvqe("run", film, out, *LOSSLESS, "-q", limit=little_room)
+    out = tmp_path / f"out{suffix}"
+    full = vsvqe("run", film, out, *encoder, "-q", limit=little_room)
     assert full.returncode == 6, full.stderr
     assert "can't be written" in full.stderr
     assert "Traceback" not in full.stderr
     assert not out.exists()
-    assert_whole(vsvqe("run", film, out, *LOSSLESS, "-q"), out)
+    # What did not fit: a segment is .mkv, whatever it is for.
+    assert (out.with_name(f"{out.name}.vsvqe") / f"unfinished{suffix}").exists()
+    assert_whole(vsvqe("run", film, out, *encoder, "-q"), out)
     assert len(decode(out)) == 540
 
 

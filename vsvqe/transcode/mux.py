@@ -102,7 +102,8 @@ def mux(
     options = _OPTIONS.get(container, {})
     with (
         written(path),
-        Unbuffered(str(path), "wb") as file,
+        Unbuffered(path) as file,
+        file.failures(),
         av.open(file, "w", container, options=options) as result,
     ):
         # Otherwise files hold random numbers and never are the same twice.

@@ -26,19 +26,38 @@ def written(path: Path) -> Iterator[None]:
 
 
 class Unbuffered(io.FileIO):
-    """A file that holds at once what is written to it.
+    """A file for FFmpeg to write to, that holds at once what is written.
 
     FFmpeg opens a file a second time, by its name, to move the index of an MP4 to the front; what
     still waited in a buffer of Python's would be missing there.
     """
 
+    def __init__(self, path: Path) -> None:
+        """Creates the file."""
+        super().__init__(str(path), "wb")
+        self._failure: OSError | None = None
+
     def write(self, data: Buffer, /) -> int:
         """Writes all of it: FFmpeg does not ask how much was."""
         left = memoryview(data).cast("B")
         whole = len(left)
-        while left:
-            left = left[super().write(left) :]
+        try:
+            while left:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self._failure = self._failure or error
+            raise
         return whole
+
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Raises what the system said first, whatever became of that on its way back."""
+        try:
+            yield
+        except Exception as error:
+            if self._failure is not None and error is not self._failure:
+                raise self._failure from error
+            raise
 
 
 def flush(path: Path) -> None:
