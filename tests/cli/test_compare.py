@@ -194,6 +194,8 @@ def test_the_video_wipes_from_one_clip_to_the_other(here, films, tmp_path):
         *("--crf", 1, "-q"),
     )
     assert run.returncode == 0, run.stderr
+    # The index is in front: it plays while it is fetched.
+    assert out.read_bytes().index(b"moov") < out.read_bytes().index(b"mdat")
     video = vs_clip(out).resize.Bicubic(format=vs.RGB24)
     got = [np.stack(planes, axis=-1).astype(int) for planes in pictures(video)]
     # One period is a second: the clips of eight frames are repeated until then.
