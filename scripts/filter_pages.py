@@ -24,11 +24,11 @@ import cv2
 import matplotlib
 import numpy as np
 import vapoursynth as vs
-from demo import drawn
 from demo_scenes import SCENE_FRAMES
 from PIL import Image, ImageDraw, ImageFont
 
 import vsvqe as vqe
+from demo import drawn
 from vsvqe.evaluation import fusions, pictures, report
 from vsvqe.evaluation.encode import encode_clip
 from vsvqe.evaluation.recipes import RECIPES, source
