@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from vsvqe.nets.window import SINGLE, Window
-from vsvqe.training.pairs import Pairs, find_pairs
+from vsvqe.training.pairs import DAMAGED, Pairs, find_pairs
 from vsvqe.training.store import Store
 
 
 @pytest.mark.parametrize("scale", [1, 2])
 def test_damaged_and_clean_show_the_same_place(cache, scale):
     store = Store(cache)
-    pairs = find_pairs(store, scale)
+    pairs = find_pairs(store, DAMAGED[scale])
     assert pairs
     for pair in pairs:
         damaged = store.planes(pair.shard, pair.damaged).y[4].astype(np.float32)
@@ -30,7 +30,7 @@ def test_damaged_and_clean_show_the_same_place(cache, scale):
 
 def test_the_error_of_a_frame_is_recorded(cache):
     store = Store(cache)
-    for pair in find_pairs(store, 1):
+    for pair in find_pairs(store, DAMAGED[1]):
         damaged = store.planes(pair.shard, pair.damaged).y.astype(np.float64)
         clean = store.planes(pair.shard, pair.clean).y.astype(np.float64)
         wanted = np.square((damaged - clean) / 219.0).mean((1, 2))
