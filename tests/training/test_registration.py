@@ -88,7 +88,11 @@ def test_chroma_of_coded_clips(clean: Planes) -> None:
 def test_coded_clips_of_the_real_world(name: str, data) -> None:
     whole = decode(data / "valid" / f"{name}.mp4")
     clean = Planes(*(plane[:8] for plane in whole))
-    for damaged in (transcode(clean, avc(28)), reduced(clean, 2), transcode(reduced(clean, 2), avc(23))):
+    for damaged in (
+        transcode(clean, avc(28)),
+        reduced(clean, 2),
+        transcode(reduced(clean, 2), avc(23)),
+    ):
         found = offsets(clean, damaged)
         # Codecs repeat what was there before: what moves slowly lags a little.
         assert found["y"] == pytest.approx((0, 0), abs=0.1)

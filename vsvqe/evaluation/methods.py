@@ -220,7 +220,9 @@ def _our_deblock(backend: str) -> list[Method]:
 
 def _our_superres(recipe: Recipe, backend: str) -> list[Method]:
     result = []
-    cards = [card for card in list_models("superres") if recipe.scale in (card.scale, card.scale**2)]
+    cards = [
+        card for card in list_models("superres") if recipe.scale in (card.scale, card.scale**2)
+    ]
     for card in cards:
 
         def run(clip: vs.VideoNode, card: Card = card) -> Candidates:

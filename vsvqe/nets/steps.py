@@ -129,5 +129,3 @@ def example(step: Step) -> tuple[Tensor, ...]:
     """Returns random inputs of a step."""
     random = torch.Generator().manual_seed(0)
     return tuple(torch.rand(shape, generator=random) for shape in step.inputs.values())
-
-

@@ -140,13 +140,13 @@ DESIGNS = {
     "superres-x4-balanced": Design(
         "Makes clean and moderately compressed video four times as large; looks at five aligned "
         "frames; begins with superres-x2-balanced.",
-        lambda: PlanesNet(_AROUND, 4, channels=48, blocks=4),
+        lambda: PlanesNet(_AROUND, 4, channels=48, blocks=8),
         _superres_by_four,
     ),
     "superres-x4-real": Design(
         "Makes video of unknown history four times as large, with crisper texture and less of its "
         "damage, at some cost in PSNR; begins with superres-x4-balanced.",
-        lambda: PlanesNet(_AROUND, 4, channels=48, blocks=4),
+        lambda: PlanesNet(_AROUND, 4, channels=48, blocks=8),
         _real_by_four,
         rate=3e-4,
     ),

@@ -334,8 +334,13 @@ def damage_name(pair: Pair) -> str:
 
 
 def start_from(net: nn.Module, checkpoint: Path) -> None:
-    """Loads the averaged weights of another training, whose scale may be a smaller one."""
+    """Loads the averaged weights of another training.
+
+    A ``PlanesNet`` may begin with those of a smaller scale and of fewer blocks.
+    """
     weights = torch.load(checkpoint, weights_only=True)["ema"]
     if isinstance(net, PlanesNet):
-        weights = with_scale(weights, net.scale)
+        # Blocks that are new do next to nothing yet.
+        new = {name: own for name, own in net.state_dict().items() if name.startswith("blocks")}
+        weights = new | with_scale(weights, net.scale)
     net.load_state_dict(weights)
