@@ -1,4 +1,4 @@
-"""Measures what recurrent networks gain by long runs, and what chunks of a run cost at their borders.
+"""Measures what recurrent networks gain by long runs, and what chunks cost at their borders.
 
 `train` makes a light BasicVSR on the cache of `train.py prepare`, with the flow that the package
 searches for in place of SPyNet, for which there is no time. `measure` takes that one, or any

@@ -190,7 +190,8 @@ def _passes(scale: int | None, own: int, model: str) -> int:
 
 def _enlargement(size: tuple[int, int], clip: vs.VideoNode) -> float:
     """Returns by how much a clip must be enlarged to have no side too small."""
-    return max(size[0] / clip.width, size[1] / clip.height)
+    width, height = size
+    return max(width / int(clip.width), height / int(clip.height))
 
 
 def _passes_to(size: tuple[int, int], clip: vs.VideoNode, own: int, model: str) -> int:

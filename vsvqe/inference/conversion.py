@@ -162,7 +162,7 @@ def _converted(checkpoint: Checkpoint, path: Path) -> str | None:
 
 
 def _steps_converted(checkpoint: Checkpoint, folder: Path, height: int, width: int) -> str | None:
-    """Writes a folder with the steps of a network; returns why it is of no use, if it is of none."""
+    """Writes a folder with the steps of a network; returns why they are of no use, if so."""
     from ..nets.steps import steps
 
     try:

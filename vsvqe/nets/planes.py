@@ -40,7 +40,10 @@ def with_scale(weights: dict[str, Tensor], scale: int) -> dict[str, Tensor]:
 
     def repeated(tail: Tensor) -> Tensor:
         luma, chroma = tail[: 4 * own**2], tail[4 * own**2 :]
-        planes = (luma.unflatten(0, (1, 2 * own, 2 * own)), chroma.unflatten(0, (2, own, own)))
+        planes = (
+            torch.unflatten(luma, 0, (1, 2 * own, 2 * own)),
+            torch.unflatten(chroma, 0, (2, own, own)),
+        )
         large = (p.repeat_interleave(times, 1).repeat_interleave(times, 2) for p in planes)
         return torch.cat([plane.flatten(0, 2) for plane in large])
 

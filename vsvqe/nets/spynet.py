@@ -104,7 +104,8 @@ class SPyNet(nn.Module):
 def _whole(side: int) -> int:
     """Returns the next multiple of the coarsest level's pixels."""
     # Of positive numbers: tracing rounds quotients of negative ones the other way.
-    return (side + _COARSEST - 1) // _COARSEST * _COARSEST
+    whole: int = (side + _COARSEST - 1) // _COARSEST * _COARSEST
+    return whole
 
 
 def _resized(pictures: Tensor, size: tuple[int, int]) -> Tensor:
