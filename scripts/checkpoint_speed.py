@@ -92,7 +92,7 @@ def light_swinir() -> nn.Module:
 ENTRIES = (
     Entry("FSRCNN x4, luma", "fsrcnn_x4", lambda: FSRCNN(4)),
     Entry("DnCNN, luma, x1", "dncnn", dncnn),
-    Entry("SPAN x4, 48 channels", "span", lambda: SPAN(3, 3, upscale=4, feature_channels=48)),
+    Entry("SPAN x4, 48 channels", "span", lambda: SPAN(num_in_ch=3, num_out_ch=3)),
     Entry("Compact x4, 16 layers", "compact", compact),
     Entry("MSRResNet x4", "msrresnet", MSRResNet),
     Entry("SwinIR x4, light", "swinir", light_swinir),
