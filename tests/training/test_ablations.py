@@ -1,6 +1,6 @@
 """What `scripts/ablations.py` makes of runs and chunks, with networks whose results are known."""
 
-import importlib.util
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,9 @@ pytestmark = pytest.mark.skipif(not SCRIPT.is_file(), reason="not run from a che
 
 @pytest.fixture(scope="module")
 def ablations():
-    spec = importlib.util.spec_from_file_location("ablations", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.syspath_prepend(SCRIPT.parent)
+        return importlib.import_module("ablations")
 
 
 def mean_of_the_run(frames: torch.Tensor) -> torch.Tensor:
