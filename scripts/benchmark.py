@@ -19,10 +19,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 SIZES = {"270p": (480, 270), "540p": (960, 540), "1080p": (1920, 1080)}
+type Render = Callable[[], Iterator[int]]
+"""Renders frames, and tells after each call of the model how many."""
+
 # How a model is driven: arrays that lie ready, our filter, or vs-mlrt's plugin.
 DRIVERS = ("bare", "filter", "plugin")
 
@@ -87,30 +90,35 @@ def measure(job: dict[str, object]) -> dict[str, float]:
 
     process = psutil.Process()
     peak = 0
-    done = threading.Event()
+    watching = threading.Event()
+    skipped = 0
 
     def watch() -> None:
         nonlocal peak
-        while not done.wait(0.05):
+        while not watching.wait(0.05):
             peak = max(peak, process.memory_info().rss)
 
     threading.Thread(target=watch, daemon=True).start()
-    prepare = contestant(job)
-    # Until the memory that a clip takes has been used once, new pages cost more than the filter:
-    # so as many frames go before as are measured.
-    if job["warm_up"]:
-        prepare(int(job["frames"]))()  # type: ignore[call-overload]
     # Opening models and building filters is not part of the time, nor is it of the bare session's.
-    render = prepare(int(job["frames"]))  # type: ignore[call-overload]
-    start = time.perf_counter()
-    frames = render()
+    # Neither are the first frames: until the memory that a clip takes has been used once, new pages
+    # cost more than the filter.
+    before, counted = int(job["before"]), int(job["frames"])  # type: ignore[call-overload]
+    render = contestant(job)(before + counted)
+    done, start = 0, time.perf_counter()
+    for frames in render():
+        done += frames
+        if done <= before:
+            skipped, start = done, time.perf_counter()
     seconds = time.perf_counter() - start
-    done.set()
-    return {"fps": frames / seconds, "peak_mib": max(peak, process.memory_info().rss) / 2**20}
+    watching.set()
+    return {
+        "fps": (done - skipped) / seconds,
+        "peak_mib": max(peak, process.memory_info().rss) / 2**20,
+    }
 
 
-def contestant(job: dict[str, object]) -> Callable[[int], Callable[[], int]]:
-    """Returns what, given a number of frames, prepares to render them and count them."""
+def contestant(job: dict[str, object]) -> Callable[[int], Render]:
+    """Returns what, given a number of frames, prepares to render them."""
     # Imported first so that the plugin of vs-mlrt finds these libraries loaded and uses them: the
     # other way round the openvino package refuses to load.
     import openvino  # noqa: F401
@@ -122,7 +130,7 @@ def contestant(job: dict[str, object]) -> Callable[[int], Callable[[], int]]:
     if driver == "bare":
         return bare(model, engine, half, width, height)
 
-    def prepare(frames: int) -> Callable[[], int]:
+    def prepare(frames: int) -> Render:
         clip = source(width, height, frames, rgb=model.endswith(".onnx"))
         if driver == "plugin":
             core = vs.core
@@ -139,7 +147,7 @@ def contestant(job: dict[str, object]) -> Callable[[int], Callable[[], int]]:
                 result = core.ort.Model(clip, network_path=model)
         else:
             result = filtered(clip, model, engine, half)
-        return lambda: sum(1 for _ in result.frames(close=True))
+        return lambda: (1 for _ in result.frames(close=True))
 
     return prepare
 
@@ -154,9 +162,7 @@ def filtered(clip, model: str, engine: str, half: bool):  # type: ignore[no-unty
     return vqe.Deblock(clip, model=model, backend=engine, fp16=fp16)
 
 
-def bare(
-    model: str, engine: str, half: bool, width: int, height: int
-) -> Callable[[int], Callable[[], int]]:
+def bare(model: str, engine: str, half: bool, width: int, height: int) -> Callable[[int], Render]:
     """Returns what runs the model on arrays that lie ready, without any video around it."""
     import numpy as np
 
@@ -190,13 +196,11 @@ def bare(
         for planes, (_, (*_, rows, columns)) in zip((1 if card else 3, 2), shapes, strict=False)
     ]
 
-    def prepare(frames: int) -> Callable[[], int]:
-        calls = -(-frames // given)
-
-        def render() -> int:
-            for _ in range(calls):
+    def prepare(frames: int) -> Render:
+        def render() -> Iterator[int]:
+            for _ in range(-(-frames // given)):
                 session.run(arrays, results)
-            return calls * given
+                yield given
 
         return render
 
@@ -250,8 +254,8 @@ def speed_table(model: Path, sizes: list[str], engines: list[str], repeats: int)
                     "size": size,
                     "engine": engine,
                     "half": engine != "cpu",
+                    "before": 24,
                     "frames": {"270p": 160, "540p": 64, "1080p": 16}[size],
-                    "warm_up": True,
                 }
                 results = turns([{**base, "driver": driver} for driver in drivers], repeats)
                 rows.append(row("image model" if foreign else name, size, engine, results))
@@ -290,7 +294,7 @@ def memory_table(engine: str) -> list[str]:
             continue
         job = {"driver": "filter", "engine": engine, "half": engine != "cpu", "model": card.name}
         peaks = [
-            in_process_of_its_own({**job, "size": "270p", "frames": frames, "warm_up": False})[
+            in_process_of_its_own({**job, "size": "270p", "frames": frames, "before": 0})[
                 "peak_mib"
             ]
             for frames in (200, 5000)

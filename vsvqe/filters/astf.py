@@ -110,20 +110,9 @@ def ASTF(
         >>> crisp = vqe.Deblock(clip, model="other.onnx")  # doctest: +SKIP
         >>> vqe.ASTF(texture=crisp, smooth=vqe.Deblock(clip)).set_output(1)  # doctest: +SKIP
     """
+    arguments = locals()
     with errors_named("ASTF"):
-        options = Options(
-            backend=backend,
-            device_index=device_index,
-            num_streams=num_streams,
-            fp16=fp16,
-            tile=tile,
-            tile_pad=tile_pad,
-            length=length,
-            overlap=overlap,
-            sc=sc,
-            sc_threshold=sc_threshold,
-            engine_folder=engine_folder,
-        ).checked()
+        options = Options.among(arguments)
         settings = _Settings(
             sharpen=number("sharpen", sharpen, 0.0, 4.0),
             radius=whole("radius", radius, 0, fusion.MOST_RADIUS),

@@ -100,21 +100,10 @@ def Deblock(
         >>> clip = vs.core.bs.VideoSource("input.mp4")  # doctest: +SKIP
         >>> vqe.Deblock(clip, strength="auto").set_output()  # doctest: +SKIP
     """
+    arguments = locals()
     with errors_named("Deblock"):
         clip = checked(clip)
-        options = Options(
-            backend=backend,
-            device_index=device_index,
-            num_streams=num_streams,
-            fp16=fp16,
-            tile=tile,
-            tile_pad=tile_pad,
-            length=length,
-            overlap=overlap,
-            sc=sc,
-            sc_threshold=sc_threshold,
-            engine_folder=engine_folder,
-        ).checked()
+        options = Options.among(arguments)
         if strength != "auto":
             if isinstance(strength, str):
                 raise ValueError(f"strength={strength!r} must be a number from 0 to 1 or 'auto'")

@@ -2,9 +2,10 @@
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import vapoursynth as vs
 
@@ -40,13 +41,22 @@ class Options:
     sc_threshold: float
     engine_folder: str | Path | None
 
-    def checked(self) -> "Options":
-        """Returns the options after checking all that does not depend on the model.
+    @classmethod
+    def among(cls, arguments: Mapping[str, Any]) -> "Options":
+        """Returns the options among a filter's arguments, after all checks but those of the model.
+
+        Args:
+            arguments: By name; others are left alone.
 
         Raises:
             ValueError: One is out of its range.
             InferenceError: The backend's name is not known, or the folder can't be written to.
         """
+        options = cls(**{each.name: arguments[each.name] for each in fields(cls)})
+        options._check()
+        return options
+
+    def _check(self) -> None:
         candidates(self.backend)
         whole("device_index", self.device_index, 0)
         for name, least in (("num_streams", 1), ("tile_pad", 0), ("length", 1), ("overlap", 0)):
@@ -71,7 +81,6 @@ class Options:
             if not isinstance(self.engine_folder, str | Path):
                 raise ValueError(f"engine_folder={self.engine_folder!r} must be a path or None")
             engines.check_folder(Path(self.engine_folder))
-        return self
 
     @property
     def engines(self) -> Path | None:

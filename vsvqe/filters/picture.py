@@ -11,11 +11,11 @@ from ..graph import chunks, colour, planes
 from ..graph.clips import ClipFacts
 from ..graph.nodes import own_node
 from ..inference.probe import ImageModel
-from ..inference.session import Session, SessionRequest, open_session
-from ..inference.tiles import Geometry, Size, TiledRunner
+from ..inference.tiles import Geometry, TiledRunner
 from ..inference.workspace import Workspace
 from .options import Options, half_precision
 from .residual import pad_in_cells, tile_in_cells
+from .sessions import Sessions
 
 # The receptive field of a foreign model is not known; this much hides most seams.
 DEFAULT_PAD = 32
@@ -52,21 +52,14 @@ def picture(
         raise ValueError(
             f"{model.path.name} runs at {image.size[0]}x{image.size[1]} only; leave tile out"
         )
-    backend = options.backend
-
-    def opened(tile: Size) -> Session:
-        nonlocal backend
-        request = SessionRequest(
-            model=model.path,
-            sha256=model.sha256,
-            shapes=((image.input, (1, image.channels, tile[1] * cell, tile[0] * cell)),),
-            half=half,
-            device_index=options.device_index,
-            engine_folder=options.engines,
-        )
-        session, backend = open_session(request, backend)
-        return session
-
+    opened = Sessions(
+        path=model.path,
+        sha256=model.sha256,
+        shapes=lambda width, height: ((image.input, (1, image.channels, height, width)),),
+        cell=cell,
+        half=half,
+        options=options,
+    )
     if image.size is None:
         tile, pad = tile_in_cells(options, cell), pad_in_cells(options, cell, DEFAULT_PAD)
         if tile is not None:
@@ -76,8 +69,7 @@ def picture(
         pad = min(DEFAULT_PAD if options.tile_pad is None else options.tile_pad, min(tile) // 4)
     geometry = Geometry(inputs=(cell,), outputs=(cell * image.scale,))
     runner = TiledRunner(opened, geometry, size, tile, pad, fixed=image.size is not None)
-    assert not isinstance(backend, str)
-    plan = options.plan(0, seen, backend)
+    plan = options.plan(0, seen, opened.backend)
     shape = (1, image.channels, size[1] * cell, size[0] * cell)
 
     workspace = Workspace([shape, (*shape[:2], shape[2] * image.scale, shape[3] * image.scale)])

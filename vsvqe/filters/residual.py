@@ -13,11 +13,11 @@ from ..graph import chunks, flow, planes, scenes
 from ..graph.clips import ClipFacts
 from ..graph.nodes import own_node, uncached
 from ..inference.pool import side_by_side
-from ..inference.session import Session, SessionRequest, open_session
 from ..inference.tiles import Geometry, Size, TiledRunner
 from ..inference.workspace import Workspace
 from ..motion.alignment import alignment
 from .options import Options, half_precision
+from .sessions import Sessions
 
 # The model's smallest unit: two luma pixels and one chroma sample.
 _CELL = 2
@@ -77,25 +77,17 @@ def residuals(
         # All frames at once: a model gives all but `radius` of each side, and what a larger
         # overlap gives beyond the chunk is cut off again.
         count, channels, spare = frames, 1, overlap - card.radius
-    backend = options.backend
-
-    def opened(tile: Size) -> Session:
-        nonlocal backend
-        width, height = tile[0] * _CELL, tile[1] * _CELL
-        request = SessionRequest(
-            model=card.path,
-            sha256=card.sha256,
-            shapes=(
-                ("y", (count, channels, height, width)),
-                ("uv", (count, 2 * channels, height // 2, width // 2)),
-            ),
-            half=half,
-            device_index=options.device_index,
-            engine_folder=options.engines,
-        )
-        session, backend = open_session(request, backend)
-        return session
-
+    opened = Sessions(
+        path=card.path,
+        sha256=card.sha256,
+        shapes=lambda width, height: (
+            ("y", (count, channels, height, width)),
+            ("uv", (count, 2 * channels, height // 2, width // 2)),
+        ),
+        cell=_CELL,
+        half=half,
+        options=options,
+    )
     runner = TiledRunner(
         opened,
         Geometry(
@@ -107,8 +99,7 @@ def residuals(
         pad_in_cells(options, _CELL, card.receptive_field),
         reach=-(-card.receptive_field // _CELL),
     )
-    assert not isinstance(backend, str)
-    plan = options.plan(card.radius, seen, backend)
+    plan = options.plan(card.radius, seen, opened.backend)
     reader = planes.PlaneReader(seen, facts)
     weights = weigh((frames, 1, seen.height, seen.width)) if weigh else None
     format = planes.residual_format(seen)

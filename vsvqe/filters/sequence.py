@@ -10,12 +10,12 @@ from ..graph import chunks, colour, scenes
 from ..graph.clips import ClipFacts, pixels_to_length
 from ..graph.nodes import own_node
 from ..inference.probe import SequenceModel
-from ..inference.session import Session, SessionRequest, open_session
-from ..inference.tiles import Geometry, Size, TiledRunner
+from ..inference.tiles import Geometry, TiledRunner
 from ..inference.workspace import Workspace
 from .options import Options, half_precision
 from .picture import DEFAULT_PAD, fill, write
 from .residual import pad_in_cells, tile_in_cells
+from .sessions import Sessions
 
 # Frames that a chunk gives: many, because those of context on both sides are computed besides; and
 # not more, because features of all of them are in memory at once.
@@ -58,22 +58,15 @@ def sequence(
     length = min(length, clip.num_frames)
     overlap = _OVERLAP if options.overlap is None else options.overlap
     frames = length + 2 * overlap
-    backend = options.backend
-
-    def opened(tile: Size) -> Session:
-        nonlocal backend
-        request = SessionRequest(
-            model=model.path,
-            sha256=model.sha256,
-            shapes=(("input", (1, frames, 3, tile[1] * cell, tile[0] * cell)),),
-            half=half,
-            refine=refine,
-            device_index=options.device_index,
-            engine_folder=options.engines,
-        )
-        session, backend = open_session(request, backend)
-        return session
-
+    opened = Sessions(
+        path=model.path,
+        sha256=model.sha256,
+        shapes=lambda width, height: (("input", (1, frames, 3, height, width)),),
+        cell=cell,
+        half=half,
+        options=options,
+        refine=refine,
+    )
     runner = TiledRunner(
         opened,
         Geometry(inputs=(cell,), outputs=(cell * scale,)),
@@ -81,9 +74,8 @@ def sequence(
         tile_in_cells(options, cell),
         pad_in_cells(options, cell, DEFAULT_PAD),
     )
-    assert not isinstance(backend, str)
     plan = dataclasses.replace(
-        options.chunked(length, overlap, backend),
+        options.chunked(length, overlap, opened.backend),
         # Without context too: a chunk has many frames.
         cut_threshold=options.sc_threshold if options.sc else None,
     )

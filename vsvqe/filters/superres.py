@@ -99,21 +99,10 @@ def SuperRes(
         >>> vqe.SuperRes(clip, scale=2).set_output()  # doctest: +SKIP
         >>> vqe.SuperRes(clip, height=1080).set_output()  # doctest: +SKIP
     """
+    arguments = locals()
     with errors_named("SuperRes"):
         clip = checked(clip)
-        options = Options(
-            backend=backend,
-            device_index=device_index,
-            num_streams=num_streams,
-            fp16=fp16,
-            tile=tile,
-            tile_pad=tile_pad,
-            length=length,
-            overlap=overlap,
-            sc=sc,
-            sc_threshold=sc_threshold,
-            engine_folder=engine_folder,
-        ).checked()
+        options = Options.among(arguments)
         detail = number("detail", detail, 0.0, 1.0)
         size = wanted_size(clip, scale, width, height)
         found = find(_named(model, scale, _enlargement(size, clip) if size else None), "superres")

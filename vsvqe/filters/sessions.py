@@ -1,0 +1,61 @@
+"""Opens a model for the tiles of a clip."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..inference.backends import AnyBackend
+from ..inference.session import Session, SessionRequest, open_session
+from ..inference.tiles import Size
+from .options import Options
+
+type Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+"""Names of a model's inputs and their shapes."""
+
+
+@dataclass(kw_only=True)
+class Sessions:
+    """Opens a model for one size of tiles after the other, all on the backend that took the first.
+
+    Attributes:
+        path: The model's file.
+        sha256: Its hash.
+        shapes: Given width and height of a tile in pixels, returns the shapes of the inputs.
+        cell: Pixels to the unit that tiles are counted in.
+        half: Whether half precision may be used.
+        options: Backend, device and folder of engines.
+        refine: Threshold of a recurrent model's cleaning; ``None``: the model's own.
+    """
+
+    path: Path
+    sha256: str
+    shapes: Callable[[int, int], Shapes]
+    cell: int
+    half: bool
+    options: Options
+    refine: float | None = None
+    _taken: AnyBackend | None = field(default=None, init=False)
+
+    def __call__(self, tile: Size) -> Session:
+        """Returns a session for tiles of a size, in cells.
+
+        Raises:
+            InferenceError: No backend can run it.
+        """
+        request = SessionRequest(
+            model=self.path,
+            sha256=self.sha256,
+            shapes=self.shapes(tile[0] * self.cell, tile[1] * self.cell),
+            half=self.half,
+            refine=self.refine,
+            device_index=self.options.device_index,
+            engine_folder=self.options.engines,
+        )
+        session, self._taken = open_session(request, self._taken or self.options.backend)
+        return session
+
+    @property
+    def backend(self) -> AnyBackend:
+        """The backend that took the model; asked for after the first session."""
+        assert self._taken is not None
+        return self._taken
