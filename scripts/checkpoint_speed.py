@@ -167,6 +167,7 @@ def page(table: Sequence[str], options: argparse.Namespace) -> str:
     words = ["python", "scripts/checkpoint_speed.py", "--size", options.size]
     words += ["--turns", str(options.turns), "--frames", str(options.frames)]
     words += ["--compile"] if options.compile else []
+    words += ["--networks", *options.networks] if options.networks else []
     command = shlex.join([*words, "--page", str(options.page)])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return "\n".join(

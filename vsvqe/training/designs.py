@@ -27,6 +27,8 @@ _DEBLOCK = "Removes compression artifacts of H.264, HEVC and MPEG-4, from QP 20 
 _SUPERRES = "Doubles the size, of clean and of moderately compressed video"
 # Of LPIPS beside the absolute error where texture has to be made up.
 _REAL_PERCEPTUAL = 0.1
+# Of grids beside LPIPS: cells of 8x8 pixels show sooner than those of two by two.
+_REAL_GRID = 3000.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ def _real_by_four(net: nn.Module, material: Material) -> tasks.Detail:
         size=48,
         perceptual=_perceptual(material),
         weight=_REAL_PERCEPTUAL,
+        grid_weight=_REAL_GRID,
     )
 
 

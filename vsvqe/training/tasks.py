@@ -126,10 +126,12 @@ class Detail(Restoration):
     Attributes:
         perceptual: The perceptual distance.
         weight: Of the perceptual distance beside the absolute error.
+        grid_weight: Of a grid beside the perceptual distance.
     """
 
     perceptual: Perceptual = field(kw_only=True)
     weight: float = field(default=PERCEPTUAL_WEIGHT, kw_only=True)
+    grid_weight: float = field(default=GRID_WEIGHT, kw_only=True)
 
     def loss(self, batch: Batch) -> Tensor:
         """Returns the absolute error plus the perceptual distance of the restored frames."""
@@ -139,7 +141,7 @@ class Detail(Restoration):
         # Its differences of features are too fine for half precision.
         with torch.autocast(batch.y.device.type, enabled=False):
             alike = self.perceptual(y, uv, batch.target_y, batch.target_uv, View.draw())
-            alike = alike + GRID_WEIGHT * grid_error(residual_y, GRID_PERIOD[self.net.scale])
+            alike = alike + self.grid_weight * grid_error(residual_y, GRID_PERIOD[self.net.scale])
         total: Tensor = absolute + self.weight * alike
         return total
 
@@ -346,3 +348,24 @@ def start_from(net: nn.Module, checkpoint: Path) -> None:
         new = {name: own for name, own in net.state_dict().items() if name.startswith("blocks")}
         weights = new | with_scale(weights, net.scale)
     net.load_state_dict(weights)
+
+
+def interpolated(
+    calm: dict[str, Tensor], vivid: dict[str, Tensor], share: float
+) -> dict[str, Tensor]:
+    """Returns weights between those of two networks, one of which began with the other's.
+
+    Source: network interpolation, Wang et al., "ESRGAN", ECCV workshops, 2018, section 3.4.
+
+    Args:
+        calm: State dict of the faithful network.
+        vivid: Of the one trained for texture.
+        share: Of the latter, 0 to 1.
+
+    Example:
+        >>> import torch
+        >>> from vsvqe.training.tasks import interpolated
+        >>> interpolated({"a": torch.zeros(1)}, {"a": torch.ones(1)}, 0.25)
+        {'a': tensor([0.2500])}
+    """
+    return {name: weights.lerp(vivid[name], share) for name, weights in calm.items()}
