@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
@@ -107,10 +107,6 @@ def _refinement(net: nn.Module, material: Material) -> tasks.Refinement:
     return tasks.Refinement(net, pairs, material.valid, Stage1(ASTF_STAGE1), _perceptual(material))
 
 
-def _best_refinement(net: nn.Module, material: Material) -> tasks.Refinement:
-    return replace(_refinement(net, material), smooth_weight=2.0 * tasks.SMOOTH_WEIGHT)
-
-
 def _perceptual(material: Material) -> Perceptual:
     if material.weights is None:
         raise ValueError("this design is perceptual: give the weights of SqueezeNet")
@@ -161,12 +157,6 @@ DESIGNS = {
         "Refines what Deblock gives, towards texture and towards calm, for ASTF to fuse.",
         lambda: RefineNet(channels=32, blocks=3, branch_blocks=2),
         _refinement,
-    ),
-    "astf-best": Design(
-        "Refines what Deblock gives, towards texture and towards calm, for ASTF to fuse; more "
-        "of both than astf-fast, in more time.",
-        lambda: RefineNet(channels=40, blocks=4, branch_blocks=3),
-        _best_refinement,
     ),
     "damage": Design(
         "Estimates the PSNR-Y of a compressed frame against its unknown original.",

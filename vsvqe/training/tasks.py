@@ -177,7 +177,6 @@ class Refinement:
         perceptual: The perceptual distance.
         count: Crops in a batch.
         size: Side of the crops.
-        smooth_weight: Of LPIPS in the smooth picture.
     """
 
     net: RefineNet
@@ -187,7 +186,6 @@ class Refinement:
     perceptual: Perceptual
     count: int = 16
     size: int = 64
-    smooth_weight: float = SMOOTH_WEIGHT
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draws a batch of what the first stage makes of damaged crops."""
@@ -207,7 +205,7 @@ class Refinement:
             calm = charbonnier(smooth[0], target[0]) + CHROMA_WEIGHT * charbonnier(
                 smooth[1], target[1]
             )
-            calm = calm + self.smooth_weight * self.perceptual(*smooth, *target, view)
+            calm = calm + SMOOTH_WEIGHT * self.perceptual(*smooth, *target, view)
         total: Tensor = calm + TEXTURE_WEIGHT * alike
         return total
 
