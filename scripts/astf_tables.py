@@ -1,10 +1,12 @@
-"""Writes the tables and the figure of ASTF: both stages, the fusion, and what other masks give.
+"""Measures ASTF: both stages, the fusion, and what other masks give, as tables and a picture.
+
+The tables fill the section ``figures`` of the page.
 
 The folder of clips is that of `scripts/evaluate.py`, and so is the work folder with the encoded
 clips.
 
 Example:
-    python scripts/astf_tables.py --data data --out docs/astf.md --figure docs/astf.png
+    python scripts/astf_tables.py --data data --out docs/astf.md
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import vsvqe
 from vsvqe.evaluation import fusions, recipes
 from vsvqe.evaluation.fusions import COLUMNS, Judge
 from vsvqe.evaluation.recipes import RECIPES
+from vsvqe.evaluation.report import fill_section
 from vsvqe.evaluation.sheet import Column, draw, interesting
 from vsvqe.filters.astf import card_of
 from vsvqe.metrics.lpips import Lpips
@@ -36,6 +39,9 @@ type Rows = dict[str, dict[str, dict[str, float]]]
 
 # The figures of the table of other masks.
 MASK_FIGURES = ("psnr_y", "lpips", "flicker")
+
+# A page that is not there yet.
+EMPTY = "# ASTF\n\n<!-- figures: begin -->\n<!-- figures: end -->\n"
 
 log = logging.getLogger("astf_tables")
 
@@ -157,12 +163,10 @@ def figure(options: argparse.Namespace) -> None:
     draw(columns, crops, middle, zoom=2, consecutive=1).save(options.figure, optimize=True)
 
 
-def page(main: Rows, masks: Rows, scales: Rows, options: argparse.Namespace) -> str:
-    """Returns the Markdown page."""
+def section(main: Rows, masks: Rows, scales: Rows, options: argparse.Namespace) -> str:
+    """Returns the section of the Markdown page."""
     text = [
-        "# ASTF: figures",
-        "",
-        "Generated; do not edit. To measure again:",
+        "Measured by:",
         "",
         "```sh",
         command(options),
@@ -177,7 +181,7 @@ def page(main: Rows, masks: Rows, scales: Rows, options: argparse.Namespace) -> 
         "which no weights were at hand. Acutance is the mean length of the gradient relative to "
         "the original's. Lower is better but for PSNR, SSIM and acutance.",
         "",
-        "## Versions",
+        "### Versions",
         "",
         *main_table(main),
         "",
@@ -200,20 +204,19 @@ def page(main: Rows, masks: Rows, scales: Rows, options: argparse.Namespace) -> 
         ]
     text += [
         "",
-        "## Other masks",
+        "### Other masks",
         "",
         "The same two clips, fused by other masks; the first row is the default.",
         "",
         *mask_table(masks),
         "",
-        "## Flicker of the normalisation",
+        "### Flicker of the normalisation",
         "",
         "By how much the scale that the variance is divided by changes from frame to frame; by how "
         "many 8-bit codes that alone changes the fused luma; and by how many the mask does in all, "
         "as what it lies on changes and moves. Means over all pixels.",
         "",
         *scale_table(scales),
-        "",
     ]
     return "\n".join(text)
 
@@ -291,7 +294,9 @@ def main() -> None:
     if options.figure:
         figure(options)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(page(*measured, options), encoding="utf-8")
+    if not options.out.is_file():
+        options.out.write_text(EMPTY, encoding="utf-8")
+    fill_section(options.out, "figures", section(*measured, options))
     log.info("written: %s", options.out)
     if options.update_card:
         log.info("written: %s", update_card(measured[0], options))

@@ -1,9 +1,11 @@
-"""The documentation's examples: Python blocks are run, shell blocks name options that exist."""
+"""The documentation: Python blocks are run, shell blocks name options that exist, links lead on."""
 
+import contextlib
 import inspect
+import io
 import re
+import runpy
 import shlex
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -26,6 +28,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _BLOCK = re.compile(
     r"(?:^<!-- given: (?P<given>.*?) -->\n+)?^```(?P<kind>\w+)\n(?P<code>.*?)^```", re.S | re.M
 )
+_LINK = re.compile(r"(?<!`)!?\[[^\]]*\]\(([^)\s]+)\)")
 # What depends on hardware may be refused, if it says so.
 _NEEDS = re.compile(r"OnnxCuda|TensorRT|device=\"GPU\"")
 
@@ -50,6 +53,46 @@ def blocks(kind: str) -> list[Any]:
                 block = Block(page.name, line, kind, match["given"] or "", match["code"])
                 found.append(pytest.param(block, id=f"{page.name}:{line}"))
     return found
+
+
+def without_code(page: Path) -> str:
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+
+
+@cache
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives headings."""
+    found: set[str] = set()
+    for title in re.findall(r"^#+ +(.+?) *$", without_code(page), re.M):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title)
+        anchor = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
+        again = (f"{anchor}-{number}" for number in range(1, len(found) + 1))
+        found.add(anchor if anchor not in found else next(a for a in again if a not in found))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in _LINK.findall(without_code(page)):
+        if re.match(r"https?://", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_and_picture_can_be_reached() -> None:
+    linked = {
+        (page.parent / link.partition("#")[0]).resolve()
+        for page in PAGES
+        for link in _LINK.findall(without_code(page))
+    }
+    files = {path for path in (ROOT / "docs").rglob("*") if path.suffix in (".md", ".png")}
+    assert not files - linked - {ROOT / "docs" / "README.md"}
+    contents = without_code(ROOT / "docs" / "README.md")
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "README.md" or f"({page.name})" in contents, page.name
 
 
 def test_there_are_examples() -> None:
@@ -109,14 +152,15 @@ def check_signatures(names: dict[str, Any]) -> None:
 
 @cache
 def help_of(script: str, *command: str) -> str:
-    run = subprocess.run(
-        [sys.executable, ROOT / script, *command, "--help"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    return run.stdout
+    """What a script says of itself, run in this process: all share what they import."""
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+        patch.setattr(sys, "argv", [script, *command, "--help"])
+        patch.syspath_prepend(ROOT / "scripts")
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / script), run_name="__main__")
+    assert not end.value.code
+    return said.getvalue()
 
 
 @cache

@@ -1,6 +1,7 @@
 """The page in a real browser, and the video."""
 
 import base64
+import json
 import re
 import shutil
 from itertools import pairwise
@@ -48,13 +49,18 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def browser():
-    """Chromium without a window."""
-    driver = pytest.importorskip("playwright.sync_api")
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("there is no Chromium here")
+    """Chromium without a window: one that is installed, or playwright's own."""
+    remedy = "pip install playwright, and apt install chromium (or playwright install chromium)"
+    driver = pytest.importorskip("playwright.sync_api", reason=remedy)
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge")
+    program = next(filter(None, map(shutil.which, names)), None)
     with driver.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        try:
+            chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        except driver.Error:
+            if program is not None:
+                raise
+            pytest.skip(remedy)
         yield chromium
         chromium.close()
 
@@ -151,6 +157,27 @@ def test_the_page_works_from_a_file(here, films, browser, tmp_path):
     page.close()
 
 
+def test_traditional_methods_are_shown_too(here, films, tmp_path):
+    out = tmp_path / "page.html"
+    methods = ("--traditional", "unsharp:0.5", "--traditional", "bilinear")
+    run = here("compare", films[0], films[2], *methods, "--out", out, "--frames", 1, "-q")
+    assert run.returncode == 0, run.stderr
+    data = json.loads(re.search(r'id="data"[^>]*>(.*?)</script>', out.read_text(), re.S)[1])
+    assert data["labels"] == [
+        "original (160x96, bicubic)",
+        "half (80x48, bicubic)",
+        "original, unsharp 0.5 (160x96, bicubic)",
+        "original, bilinear",
+    ]
+    got = cv2.imdecode(
+        np.frombuffer(base64.b64decode(data["images"][3][0].partition(",")[2]), np.uint8),
+        cv2.IMREAD_COLOR,
+    )
+    frame = vs_clip(films[0]).resize.Bilinear(2 * WIDTH, 2 * HEIGHT)
+    wanted = frame.resize.Bicubic(format=vs.RGB24, matrix_in=vs.MATRIX_ST170_M)
+    assert (got == np.stack(pictures(wanted[0])[0][::-1], axis=-1)).all()
+
+
 def test_the_line_of_the_video_goes_there_and_back():
     assert line_at(0.5, 4, 1) == 1.0
     assert line_at(3.0, 4, 1) == pytest.approx(0.5)
@@ -167,6 +194,8 @@ def test_the_video_wipes_from_one_clip_to_the_other(here, films, tmp_path):
         *("--crf", 1, "-q"),
     )
     assert run.returncode == 0, run.stderr
+    # The index is in front: it plays while it is fetched.
+    assert out.read_bytes().index(b"moov") < out.read_bytes().index(b"mdat")
     video = vs_clip(out).resize.Bicubic(format=vs.RGB24)
     got = [np.stack(planes, axis=-1).astype(int) for planes in pictures(video)]
     # One period is a second: the clips of eight frames are repeated until then.
@@ -189,6 +218,9 @@ def test_the_video_wipes_from_one_clip_to_the_other(here, films, tmp_path):
     ("arguments", "code", "told"),
     [
         (("{0}",), 2, "two clips at least"),
+        (("{0}", "--traditional", "blur"), 2, "--traditional blur is not known"),
+        (("{0}", "--traditional", "unsharp:-1"), 4, "must be at least 0"),
+        (("{0}", "{1}", "--traditional", "unsharp", "--video"), 2, "compares two clips"),
         (("{0}", "{1}", "{2}", "--video"), 2, "compares two clips"),
         (("{0}", "missing.mkv"), 3, "there is no file missing.mkv"),
     ],

@@ -1,5 +1,6 @@
 """``vsvqe run``: what comes out, compared with what went in by other readers."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -398,20 +399,97 @@ def test_a_source_that_is_cut_off_is_refused(here, tmp_path, suffix):
     assert not out.exists()
 
 
+def overwritten(source: Path, target: Path, part: float, length: int) -> Path:
+    """A file with noise in the place of some bytes."""
+    data = bytearray(source.read_bytes())
+    at = int(len(data) * part)
+    data[at : at + length] = np.random.default_rng(0).bytes(length)
+    target.write_bytes(data)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"),
+    [("libx264", ".mp4"), ("libx264", ".mkv"), ("libx264", ".ts"), ("ffv1", ".mkv")],
+)
+def test_a_source_that_is_damaged_in_the_middle_is_told(here, tmp_path, codec, suffix):
+    options = {"libx264": {"crf": "18", "g": "24"}, "ffv1": {"level": "3", "slicecrc": "1"}}
+    whole = encode(scene(96, 64, 96), tmp_path / f"whole{suffix}", (codec, options[codec]))
+    bad = overwritten(whole, tmp_path / f"bad{suffix}", 0.5, 3000)
+    out = tmp_path / "out.mkv"
+    refused = here("run", bad, out, *QUICK)
+    assert refused.returncode == 3, refused.stderr
+    assert "damaged" in refused.stderr
+    assert "--accept-damaged" in refused.stderr
+    # Where it is said to be damaged is near where it is.
+    if place := re.search(r"decoded at 0:00:0(\d)", refused.stderr):
+        assert 1 <= int(place[1]) <= 3
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
+
+
+def test_damage_that_is_accepted_is_told_still(here, tmp_path):
+    # Of other codecs BestSource may refuse a frame that nobody can decode.
+    codec = ("ffv1", {"level": "3", "slicecrc": "1"})
+    whole = encode(scene(96, 64, 48), tmp_path / "whole.mkv", codec)
+    bad = overwritten(whole, tmp_path / "bad.mkv", 0.6, 20)
+    out = tmp_path / "out.mkv"
+    taken = here("run", bad, out, *QUICK, "--accept-damaged")
+    assert_whole(taken, out)
+    assert "damaged" in taken.stderr
+    # A part before the damage is whole.
+    before = tmp_path / "before.mkv"
+    assert_whole(here("run", bad, before, *QUICK, "--preview", "12f@0f"), before)
+
+
+def test_a_recording_that_begins_between_key_frames_is_not_damaged(here, tmp_path):
+    codec = ("libx264", {"g": "40", "x264-params": "open-gop=1:bframes=3"})
+    whole = encode(scene(96, 64, 96), tmp_path / "whole.ts", codec)
+    data = whole.read_bytes()
+    cut = tmp_path / "cut.ts"
+    cut.write_bytes(data[len(data) // 188 // 3 * 188 :])
+    out = tmp_path / "out.mkv"
+    assert_whole(here("run", cut, out, *QUICK), out)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_the_index_is_in_front_so_that_players_can_begin(here, film, tmp_path, suffix):
+    out = tmp_path / f"out{suffix}"
+    assert_whole(here("run", film, out, *QUICK), out)
+    data = out.read_bytes()
+    boxes, at = [], 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4])
+        boxes.append(data[at + 4 : at + 8])
+        at += size if size != 1 else int.from_bytes(data[at + 8 : at + 16])
+    assert at == len(data)
+    assert boxes.index(b"moov") < boxes.index(b"mdat")
+    assert len(decode(out)) == 540
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits there")
-def test_a_full_disk_ends_with_a_sentence_and_no_file(vsvqe, film, tmp_path):
+@pytest.mark.parametrize(
+    ("suffix", "encoder", "room"),
+    [
+        (".mkv", LOSSLESS, 200_000),
+        # The segments have room, but not the result that they are joined to.
+        (".mp4", ("--preset", "ultrafast", "--crf", "30", "--no-audio"), 60_000),
+    ],
+)
+def test_a_full_disk_ends_with_a_sentence_and_no_file(vsvqe, film, tmp_path, suffix, encoder, room):
     import resource
 
     def little_room() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 
-    out = tmp_path / "out.mkv"
-    full = vsvqe("run", film, out, *LOSSLESS, "-q", limit=little_room)
+    out = tmp_path / f"out{suffix}"
+    full = vsvqe("run", film, out, *encoder, "-q", limit=little_room)
     assert full.returncode == 6, full.stderr
     assert "can't be written" in full.stderr
     assert "Traceback" not in full.stderr
     assert not out.exists()
-    assert_whole(vsvqe("run", film, out, *LOSSLESS, "-q"), out)
+    # What did not fit: a segment is .mkv, whatever it is for.
+    assert (out.with_name(f"{out.name}.vsvqe") / f"unfinished{suffix}").exists()
+    assert_whole(vsvqe("run", film, out, *encoder, "-q"), out)
     assert len(decode(out)) == 540
 
 
@@ -449,3 +527,36 @@ def test_help_has_no_colours_when_piped(vsvqe):
     assert run.returncode == 0
     assert "--superres" in run.stdout
     assert "\x1b" not in run.stdout
+
+
+@pytest.mark.parametrize("command", ["", "run", "script", "compare", "metrics", "models", "bench"])
+def test_help_shows_examples_line_by_line(here, command):
+    lines = [line.strip() for line in here(*filter(None, [command]), "--help").stdout.splitlines()]
+    examples = [line for line in lines if line.startswith(f"vsvqe {command}".strip())]
+    assert len(examples) > 1 or command == "script"
+    assert not any("\\b" in line or line.count("vsvqe ") > 1 for line in examples)
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("vsvqe d", {"doctor"}),
+        ("vsvqe run --su", {"--superres", "--superres-model"}),
+        ("vsvqe run in.mp4 out.mkv --backend o", {"openvino"}),
+        ("vsvqe models v", {"verify"}),
+    ],
+)
+def test_the_shell_completes(environment, words, wanted):
+    run = subprocess.run(
+        [sys.executable, "-m", "vsvqe"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={
+            **environment,
+            "_VSVQE_COMPLETE": "bash_complete",
+            "COMP_WORDS": "\n".join(words.split()),
+            "COMP_CWORD": str(len(words.split()) - 1),
+        },
+    )
+    assert {line.rpartition(",")[2] for line in run.stdout.split()} == wanted

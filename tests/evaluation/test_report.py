@@ -66,6 +66,13 @@ def test_summary_has_the_worst_clip_and_the_best_of_the_others(scores: list[Scor
     assert "31.75 | +0.75 | +0.50 | +0.25" in row
 
 
+def test_scores_come_back_from_a_file(scores: list[Score], tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    report.write_csv(scores, path)
+    # Not a number is not equal to itself, but its text is.
+    assert list(map(repr, report.read_csv(path))) == list(map(repr, scores))
+
+
 def test_section_is_replaced_and_the_rest_stays(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- figures: begin -->\nold\n<!-- figures: end -->\nafter\n")

@@ -1,6 +1,7 @@
 """The scripts as they are called, on a clip that is drawn."""
 
 import csv
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from vsvqe.evaluation import report
+from vsvqe.evaluation.measures import MEASURES
+from vsvqe.evaluation.scores import Score
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -103,3 +108,42 @@ def test_astf_tables(folder: Path, data: Path) -> None:
         assert f"\n| {row} | " in text
     assert "--backend cpu" in text
     assert Image.open(figure).width > 8 * 2 * 90
+
+
+def test_pages_of_filters_are_filled_from_what_was_evaluated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def score(recipe: str, method: str, card: str | None, quality: float) -> Score:
+        figures = {name: quality / 100 for name in MEASURES}
+        return Score(
+            recipe=recipe,
+            clip="drawn",
+            method=method,
+            card=card,
+            setting="",
+            engine="an engine" if card else "",
+            kbps=100.0,
+            **{**figures, "psnr_y": quality},
+        )
+
+    scores = [
+        score("hevc37", "input", None, 30.0),
+        score("hevc37", "ours", "deblock-x", 30.5),
+        score("x2avc", "bicubic", None, 31.0),
+        score("x2avc", "ours", "superres-x", 33.0),
+    ]
+    report.write_csv(scores, tmp_path / "evaluation.csv")
+    (tmp_path / "evaluation.md").write_text("# Evaluation\n\n```sh\npython measure.py\n```\n")
+    for name in ("deblock", "superres"):
+        page = f"before\n<!-- figures: begin -->\n<!-- figures: end -->\n{name}\n"
+        (tmp_path / f"{name}.md").write_text(page)
+    # In this process, which has imported most of what the script does.
+    monkeypatch.syspath_prepend(SCRIPTS)
+    monkeypatch.setattr(sys, "argv", ["filter_pages.py", "figures", "--docs", str(tmp_path)])
+    runpy.run_path(str(SCRIPTS / "filter_pages.py"), run_name="__main__")
+    deblock, superres = ((tmp_path / f"{n}.md").read_text() for n in ("deblock", "superres"))
+    assert "| `deblock-x` | 30.50 | +0.50 |" in deblock
+    assert "superres-x" not in deblock
+    assert "| `superres-x` | 33.00 | +2.00 |" in superres
+    assert "Measured by `python measure.py`" in superres
+    assert superres.endswith("superres\n")

@@ -34,17 +34,24 @@ class _Lazy(click.RichGroup):
         return command
 
 
+@click.rich_config(
+    help_config={
+        "text_paragraph_linebreaks": "\n\n",
+        "padding_helptext_first_line": (0, 0, 1, 0),
+    }
+)
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("vsvqe"), message="vsvqe %(version)s")
 def main() -> None:
-    r"""Enhance video: remove compression artefacts, enlarge, steady.
-
-    \b
-    vsvqe run in.mp4 out.mkv --deblock --superres 2
-    vsvqe doctor
+    """Enhance video: remove compression artefacts, enlarge, steady.
 
     Exit codes: 0 done, 1 failed, 2 the command is wrong, 3 the source can't be used, 4 a filter or
     model can't, 5 the encoder failed, 6 the result can't be written, 130 Ctrl-C, 143 terminated.
+
+    \u0008
+    vsvqe run in.mp4 out.mkv --deblock --superres 2
+    vsvqe compare in.mp4 out.mkv
+    vsvqe doctor
     """
 
 

@@ -20,6 +20,7 @@ from . import console
 from .filters import ENTRIES
 
 _LENGTH = 1_000_000
+_NOISY = 1.1
 _TRIED = {entry.option: entry for entry in ENTRIES if entry.option in ("deblock", "superres")}
 
 
@@ -35,6 +36,12 @@ _TRIED = {entry.option: entry for entry in ENTRIES if entry.option in ("deblock"
     help="May be repeated. [all that may run here, but TensorRT, which builds for minutes]",
 )
 @click.option("--seconds", default=2.0, type=click.FloatRange(0.01), help="Of each turn. [2]")
+@click.option(
+    "--turns",
+    default=tuning.TURNS,
+    type=click.IntRange(3),
+    help=f"Of each candidate; more find smaller differences. [{tuning.TURNS}]",
+)
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Write the figures too.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def bench(
@@ -43,15 +50,17 @@ def bench(
     model: str | None,
     backends: tuple[str, ...],
     seconds: float,
+    turns: int,
     path: Path | None,
     quiet: bool,
 ) -> None:
-    r"""Find the backend, length and tile that are fastest here.
+    """Find the backend, length and tile that are fastest here.
 
     SIZE is a clip's, such as 1920x1080; of a FILE the first frames are taken. Candidates take
-    turns, and the recommendation is printed for scripts and for `vsvqe run`.
+    turns, and the recommendation is printed for scripts and for `vsvqe run`; nothing is
+    remembered. What could be chance is not recommended.
 
-    \b
+    \u0008
     vsvqe bench 1280x720
     vsvqe bench in.mp4 --filter superres --model fast
     """
@@ -72,17 +81,20 @@ def bench(
         return result
 
     with console.progress_bar(quiet) as bar:
-        bar.begin("measuring", tuning.turns(tried))
-        found = tuning.timed(call, clip, tried, seconds, bar.advance)
+        bar.begin("measuring", tuning.steps(tried, turns))
+        found = tuning.timed(call, clip, tried, seconds, turns, bar.advance)
     best = tuning.recommended(found)
     console.out.print(_table(found))
+    margin = tuning.worth(found)
+    hint = " A quieter machine, or more --turns, would tell more." if margin > _NOISY else ""
+    console.out.print(f"\nLess than {margin - 1:.0%} is no difference here.{hint}")
     arguments = ", ".join(
         filter(None, [*(f"{key}={value!r}" for key, value in named.items()), best.candidate.words])
     )
-    console.out.print(f"\nvqe.{entry.filter.__name__}(clip{', ' if arguments else ''}{arguments})")
+    console.out.print(f"vqe.{entry.filter.__name__}(clip{', ' if arguments else ''}{arguments})")
     console.out.print(f'vsvqe run IN OUT --filter "{entry.filter.__name__}({arguments})"')
     if path is not None:
-        _write(path, clip, found, best)
+        _write(path, clip, found, best, margin)
 
 
 def _plausible() -> tuple[str, ...]:
@@ -132,20 +144,28 @@ def _table(found: list[Timed]) -> Table:
     table = Table(box=None)
     table.add_column("settings", no_wrap=True)
     table.add_column("frames/s", justify="right")
+    table.add_column("least to most", justify="right")
     table.add_column("")
     for one in found:
         fps = "-" if one.fps is None else f"{one.fps:.2f}"
+        span = f"{min(one.turns):.2f} to {max(one.turns):.2f}" if one.turns else ""
         words = one.candidate.words or "the filter's own choice"
-        table.add_row(words, fps, one.reason.partition(";")[0])
+        table.add_row(words, fps, span, one.reason.partition(";")[0])
     return table
 
 
-def _write(path: Path, clip: vs.VideoNode, found: list[Timed], best: Timed) -> None:
+def _write(path: Path, clip: vs.VideoNode, found: list[Timed], best: Timed, margin: float) -> None:
     tree = {
         "size": [clip.width, clip.height],
         "recommended": dict(best.candidate.settings),
+        "margin": margin,
         "measured": [
-            {"settings": dict(one.candidate.settings), "fps": one.fps, "reason": one.reason}
+            {
+                "settings": dict(one.candidate.settings),
+                "fps": one.fps,
+                "turns": list(one.turns),
+                "reason": one.reason,
+            }
             for one in found
         ],
     }

@@ -12,6 +12,7 @@ from ..comparison.clips import Named
 from ..comparison.measured import measure
 from ..comparison.page import page, spread
 from ..comparison.video import wipe
+from ..evaluation import traditional
 from ..evaluation.encode import encode_clip
 from ..graph.clips import padded_to_even
 from ..metrics.ssim import SIDE
@@ -20,16 +21,25 @@ from ..transcode.errors import FilterError, SourceError, StorageError
 from ..transcode.script import reason
 from ..transcode.storage import place, written
 from . import console
+from .filters import traditional_method
 
 
 @click.command(no_args_is_help=True)
-@click.argument("paths", nargs=-1, required=True, metavar="A B [C...]")
+@click.argument("paths", nargs=-1, required=True, metavar="A [B...]")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Where to write. [compare.html, or compare.mp4 with --video]",
 )
 @click.option("--label", "labels", multiple=True, help="Names of A, B, ... one after another.")
+@click.option(
+    "--traditional",
+    "methods",
+    multiple=True,
+    metavar="METHOD[:AMOUNT]",
+    help="Show too what this makes of the last clip but one, or of the only one; may be repeated: "
+    f"{', '.join(traditional.METHODS)}.",
+)
 @click.option("--preview", metavar="LENGTH[@START]", help="Only a part: 10s@1:23, 48f@100f.")
 @click.option(
     "--frames", default=12, type=click.IntRange(1), help="Pictures in the page, of each clip. [12]"
@@ -57,6 +67,7 @@ def compare(
     paths: tuple[str, ...],
     out: Path | None,
     labels: tuple[str, ...],
+    methods: tuple[str, ...],
     preview: str | None,
     frames: int,
     quality: int,
@@ -67,25 +78,30 @@ def compare(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    r"""Show clips beside each other.
+    """Show clips beside each other.
 
     One HTML file that needs nothing else: a slider, side by side, flicker, zoom to the pixels, a
     heat map of the difference, and PSNR and SSIM of every frame against A. Clips of another size
     are brought to that of the largest.
 
-    \b
+    \u0008
     vsvqe compare original.mkv compressed.mp4 restored.mkv
     vsvqe compare before.mp4 after.mkv --preview 10s@1:23 --video --out look.mp4
+    vsvqe compare before.mp4 after.mkv --traditional unsharp --traditional gaussian:0.7
     """
     console.show_log(False)
-    if len(paths) < 2:
+    added = [traditional_method(text) for text in methods]
+    if len(paths) + len(added) < 2:
         raise click.UsageError("name two clips at least")
-    if video and len(paths) > 2:
+    if video and len(paths) + len(added) > 2:
         raise click.UsageError("--video compares two clips")
     target = out or Path("compare.mp4" if video else "compare.html")
     if target.exists() and not overwrite:
         raise StorageError(f"{target} exists; --overwrite replaces it")
-    found, first = _part(paths, clips.opened(paths, labels), preview)
+    found = clips.opened(paths, labels)
+    before = found[-2] if len(found) > 1 else found[0]
+    found += [clips.treated(before, method, amount) for method, amount in added]
+    found, first = _part(paths, found, preview)
     found = clips.same_size(found)
     if video:
         _write_video(found, target, sweep, pause, crf)

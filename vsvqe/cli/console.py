@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -39,9 +38,19 @@ def show_log(verbose: bool) -> None:
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(message)s",
-        handlers=[RichHandler(console=err, show_path=False, show_time=False)],
+        handlers=[_Handler()],
         force=True,
     )
+
+
+class _Handler(logging.Handler):
+    """Prints a line for each message; rich's own handler breaks long ones."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        bad = record.levelno >= logging.WARNING
+        style = "yellow" if bad else ""
+        mark = (f"{record.levelname.lower()}: ", style) if bad else ""
+        err.print(Text.assemble(mark, self.format(record)), soft_wrap=True)
 
 
 class Bar:

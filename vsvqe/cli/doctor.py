@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import distributions, version
+from importlib.metadata import version
 from pathlib import Path
 
 import rich_click as click
@@ -19,7 +19,9 @@ from rich.text import Text
 import vsvqe
 
 from ..cards import find, list_models
-from ..inference.errors import ModelError
+from ..inference import nvidia
+from ..inference.errors import InferenceError, ModelError
+from ..inference.packages import is_installed
 from ..inference.session import has_nvidia_driver
 from . import console
 from .exits import Exit
@@ -204,7 +206,7 @@ def _backend(name: str) -> Finding:
     said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
     said = said.removeprefix("vapoursynth.Error: ")
     extra = {"openvino": "openvino", "cuda": "cuda", "tensorrt": "cuda"}.get(name)
-    installed = name != "openvino" or _installed("openvino")
+    installed = name != "openvino" or is_installed("openvino")
     return Finding(
         f"backend {name}",
         BAD if installed else MISSING,
@@ -216,25 +218,16 @@ def _backend(name: str) -> Finding:
 def _gpu() -> Iterator[Finding]:
     if not has_nvidia_driver():
         return
-    query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.free,memory.total"]
     try:
-        done = subprocess.run(
-            [*query, "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        yield Finding("NVIDIA GPU", BAD, f"nvidia-smi fails: {error}", "install the driver again")
+        rows = nvidia.query("name", "driver_version", "memory.free", "memory.total")
+    except InferenceError as error:
+        yield Finding("NVIDIA GPU", BAD, str(error), "install the driver again")
         return
-    for index, line in enumerate(done.stdout.strip().splitlines()):
-        name, driver, free, total = (word.strip() for word in line.split(","))
+    for index, (name, driver, free, total) in enumerate(rows):
         yield Finding(f"GPU {index}", GOOD, f"{name}, driver {driver}, {free} of {total} free")
     wanted = ("nvidia-cuda-runtime", "nvidia-cublas", "nvidia-cudnn-cu13", "tensorrt-cu13-libs")
     for package in wanted:
-        there = _installed(package)
+        there = is_installed(package)
         yield Finding(
             package,
             GOOD if there else MISSING,
@@ -244,7 +237,7 @@ def _gpu() -> Iterator[Finding]:
 
 
 def _openvino() -> Iterator[Finding]:
-    if not _installed("openvino"):
+    if not is_installed("openvino"):
         yield Finding("OpenVINO", MISSING, "not installed", 'pip install "vsvqe[openvino]"')
         return
     import openvino
@@ -299,7 +292,3 @@ CHECKS: Sequence[Callable[[], Iterator[Finding]]] = (
     _folders,
 )
 """Everything that is looked at, in this order."""
-
-
-def _installed(package: str) -> bool:
-    return any(found.name == package for found in distributions(name=package))

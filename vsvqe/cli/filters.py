@@ -234,7 +234,8 @@ def _calls(name: str, values: Mapping[str, Any]) -> list[Call]:
         with _usage("filter"):
             return calls(text, defaults)
     if name == "filter_traditional":
-        return [_traditional(text)]
+        method, amount = traditional_method(text)
+        return [Call(f"traditional.{method}", amount)]
     (entry,) = (entry for entry in ENTRIES if f"filter_{entry.option}" == name)
     named: dict[str, Any] = {}
     value = entry.default if text == _BARE else text
@@ -251,17 +252,28 @@ def _calls(name: str, values: Mapping[str, Any]) -> list[Call]:
     return [Call(f"vqe.{entry.filter.__name__}", (), named)]
 
 
-def _traditional(text: str) -> Call:
+def traditional_method(text: str) -> tuple[str, tuple[float, ...]]:
+    """Reads ``METHOD[:AMOUNT]``.
+
+    Args:
+        text: The option's value.
+
+    Returns:
+        The name of the method, and its amount if there is one.
+
+    Raises:
+        click.UsageError: There is no such method, or the amount is no number.
+    """
     method, _, amount = text.partition(":")
     if method not in traditional.METHODS:
         raise click.UsageError(
             f"--traditional {method} is not known; it is one of {', '.join(traditional.METHODS)}"
         )
     if not amount:
-        return Call(f"traditional.{method}")
+        return method, ()
     with _usage("traditional"):
         number = float(amount)
-        return Call(f"traditional.{method}", (int(number) if number.is_integer() else number,))
+        return method, (int(number) if number.is_integer() else number,)
 
 
 class _usage:

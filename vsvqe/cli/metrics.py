@@ -45,12 +45,12 @@ def metrics(
     plot: Path | None,
     quiet: bool,
 ) -> None:
-    r"""Measure DIST against REF: PSNR, SSIM, MS-SSIM.
+    """Measure DIST against REF: PSNR, SSIM, MS-SSIM.
 
     Both are video files or numbered images. For a clip the mean over its frames is shown, and the
     worst frame.
 
-    \b
+    \u0008
     vsvqe metrics original.mkv compressed.mp4 restored.mkv --plot quality.png
     vsvqe metrics original.mkv restored.mkv -m psnr_y -m ms_ssim_y --csv frames.csv
     """

@@ -15,9 +15,9 @@ from .exits import Exit
 @click.group(invoke_without_command=True)
 @click.pass_context
 def models(context: click.RichContext, /) -> None:
-    r"""List the models that come with vsvqe, and check them.
+    """List the models that come with vsvqe, and check them.
 
-    \b
+    \u0008
     vsvqe models
     vsvqe models show deblock-balanced-v1
     vsvqe models verify

@@ -87,7 +87,7 @@ def _with(options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
 def run(
     context: click.RichContext, /, sources: tuple[str, ...], result: str, **values: Any
 ) -> None:
-    r"""Filter video files and encode them again.
+    """Filter video files and encode them again.
 
     IN is a video file, or numbered images such as `frames/%05d.png`; OUT the same, or a folder for
     the results of several files. Filters run in the order in which they are written. Sound,
@@ -95,7 +95,7 @@ def run(
 
     Killed at any moment, the same command goes on where it was.
 
-    \b
+    \u0008
     vsvqe run in.mp4 out.mkv --deblock --superres 2 --codec libx265 --crf 18
     vsvqe run in.mp4 look.mkv --deblock --strength auto --preview 10s@1:23
     vsvqe run *.mp4 better/ --stabilize
@@ -135,11 +135,11 @@ def run(
 @click.option("--overwrite", is_flag=True, help="Replace a script that exists.")
 @click.pass_context
 def script(context: click.RichContext, /, source: str, script: Path, **values: Any) -> None:
-    r"""Write the script for VapourSynth that `vsvqe run` would run.
+    """Write the script for VapourSynth that `vsvqe run` would run.
 
     Edit it, look at it in a previewer, and give it to vspipe.
 
-    \b
+    \u0008
     vsvqe script in.mp4 restore.vpy --deblock --superres 2
     vspipe -c y4m restore.vpy - | ffmpeg -i - out.mkv
     """

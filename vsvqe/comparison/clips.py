@@ -6,9 +6,10 @@ from pathlib import Path
 
 import vapoursynth as vs
 
+from ..evaluation import traditional
 from ..transcode import images
 from ..transcode.errors import SourceError
-from ..transcode.script import reason
+from ..transcode.script import reason, refusals
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,23 @@ def opened(paths: Sequence[str], labels: Sequence[str]) -> list[Named]:
         told = ", ".join(f"{named.label} {named.clip.num_frames}" for named in found)
         raise SourceError(f"the clips have different numbers of frames: {told}")
     return found
+
+
+def treated(named: Named, method: str, amount: Sequence[float]) -> Named:
+    """Runs a traditional method on a clip; the label says so.
+
+    Args:
+        named: The clip.
+        method: One of ``traditional.METHODS``.
+        amount: Of the method, or nothing for its own.
+
+    Raises:
+        FilterError: The amount is out of range.
+    """
+    with refusals(method):
+        clip = traditional.METHODS[method](named.clip, *amount)
+    words = " ".join([method, *(f"{value:g}" for value in amount)])
+    return Named(f"{named.label}, {words}", clip)
 
 
 def matrix_of(clip: vs.VideoNode) -> int:

@@ -41,7 +41,8 @@ def encode_frames(
 ) -> None:
     """Encodes frames; see ``encode_clip``."""
     unfinished = path.with_name(f".{os.getpid()}-{path.name}")
-    with av.open(str(unfinished), "w") as container:
+    muxing = {"movflags": "faststart"} if path.suffix == ".mp4" else {}
+    with av.open(str(unfinished), "w", options=muxing) as container:
         stream = None
         for number, frame in enumerate(frames):
             if stream is None:

@@ -159,6 +159,22 @@ def write_csv(scores: Sequence[Score], path: Path) -> None:
         writer.writerows(asdict(score) for score in scores)
 
 
+def read_csv(path: Path) -> list[Score]:
+    """Reads scores that ``write_csv`` has written."""
+    words = {"recipe", "clip", "method", "setting", "engine"}
+    scores = []
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            cells: dict[str, Any] = {
+                name: cell if name in words else float(cell)
+                for name, cell in row.items()
+                if name not in ("card", "kbps")
+            }
+            rate = float(row["kbps"]) if row["kbps"] else None
+            scores.append(Score(card=row["card"] or None, kbps=rate, **cells))
+    return scores
+
+
 def fill_section(path: Path, name: str, text: str) -> None:
     """Replaces what is between ``<!-- name: begin -->`` and ``<!-- name: end -->`` in a file.
 

@@ -4,16 +4,26 @@ import contextlib
 import hashlib
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from . import nvidia
 from .backends import AnyBackend, OnnxCuda, TensorRT
 from .errors import InferenceError
 from .packages import installed_version
 from .session import SessionRequest
+
+ENGINES = (
+    "onnxruntime-gpu",
+    "onnxruntime",
+    "openvino",
+    "tensorrt-cu13-libs",
+    "tensorrt-cu12-libs",
+    "nvidia-cudnn-cu13",
+)
+"""Packages whose versions decide what an engine is, and what it computes."""
 
 
 def check_folder(folder: Path) -> None:
@@ -74,7 +84,7 @@ def _key(request: SessionRequest, backend: AnyBackend, engine: str) -> str:
         f"half={request.half}",
         repr(backend),
         engine,
-        *(f"{package}={installed_version(package)}" for package in _PACKAGES),
+        *(f"{package}={installed_version(package)}" for package in ENGINES),
     ]
     if isinstance(backend, TensorRT):
         parts.append(_gpu(request.device_index))
@@ -82,32 +92,14 @@ def _key(request: SessionRequest, backend: AnyBackend, engine: str) -> str:
     return f"{request.model.stem}-{digest}"
 
 
-_PACKAGES = (
-    "onnxruntime-gpu",
-    "onnxruntime",
-    "openvino",
-    "tensorrt-cu13-libs",
-    "tensorrt-cu12-libs",
-    "nvidia-cudnn-cu13",
-)
-
-
 @cache
 def _gpu(index: int) -> str:
     """Returns name, compute capability and driver of an NVIDIA GPU: engines fit only these."""
-    query = ["nvidia-smi", f"--id={index}", "--query-gpu=name,compute_cap,driver_version"]
     try:
-        answer = subprocess.run(
-            [*query, "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
+        (answer,) = nvidia.query("name", "compute_cap", "driver_version", index=index)
+    except InferenceError as error:
         raise InferenceError(
-            f"engine_folder needs nvidia-smi to tell which GPU an engine fits, and it failed: "
-            f"{error}; leave engine_folder out to build engines anew each time"
+            f"engine_folder needs nvidia-smi to tell which GPU an engine fits: {error}; leave "
+            "engine_folder out to build engines anew each time"
         ) from error
-    return answer.stdout.strip()
+    return ", ".join(answer)

@@ -2,10 +2,18 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
+NONE = "none"
+"""Stands for the version of what is not installed."""
+
 
 def installed_version(package: str) -> str:
-    """Returns the version of a package, ``"none"`` if it is not installed."""
+    """Returns the version of a package, ``NONE`` if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
-        return "none"
+        return NONE
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package is installed, whatever its version."""
+    return installed_version(package) != NONE

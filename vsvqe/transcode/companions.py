@@ -243,42 +243,6 @@ def start_of(source: av.container.InputContainer) -> Fraction:
     return (source.start_time or 0) * _SECOND
 
 
-def check_whole(path: Path) -> None:
-    """Reads a file from end to end and compares it with what its header says.
-
-    Raises:
-        SourceError: It can't be read to its end, or ends early.
-    """
-    last = Fraction(0)
-    counts: dict[int, int] = {}
-    try:
-        with av.open(str(path)) as source:
-            promised = None if source.duration is None else source.duration * _SECOND
-            frames = {stream.index: stream.frames for stream in source.streams}
-            begins = start_of(source)
-            for packet in source.demux():
-                if packet.size and packet.pts is not None:
-                    end = (packet.pts + (packet.duration or 0)) * packet.time_base
-                    last = max(last, Fraction(end))
-                    counts[packet.stream_index] = counts.get(packet.stream_index, 0) + 1
-                    if packet.is_corrupt:
-                        raise SourceError(_cut_off(path, float(last), promised))
-    except av.error.FFmpegError as error:
-        raise SourceError(f"{path} can't be read: {error.strerror}; is it whole?") from error
-    short = promised is not None and last - begins < promised - max(1, promised / 50)
-    lost = any(counts.get(index, 0) < count for index, count in frames.items() if count > 1)
-    if short or lost:
-        raise SourceError(_cut_off(path, float(last - begins), promised))
-
-
-def _cut_off(path: Path, seconds: float, promised: Fraction | None) -> str:
-    header = "" if promised is None else f" of the {float(promised):.1f} s that its header says"
-    return (
-        f"{path} seems to be cut off or damaged: it can be read to {seconds:.1f} s{header}; get "
-        "it again, or take what is there with --accept-damaged"
-    )
-
-
 def merged(
     *sources: Iterator[tuple[Fraction, av.Packet]],
 ) -> Iterator[av.Packet]:

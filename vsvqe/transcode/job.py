@@ -1,14 +1,14 @@
 """One source, its filters and its result, from the first look to the last rename."""
 
 import hashlib
+import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,21 +17,34 @@ import vapoursynth as vs
 
 from .. import list_models
 from ..inference.backends import thread_count
-from . import companions, images, mux, segments, timeline
+from ..inference.engines import ENGINES
+from ..inference.packages import installed_version
+from . import images, integrity, mux, segments, timeline
 from .companions import Keep
 from .encoder import GRID, Encoding, Picture, pixel_format
 from .errors import FilterError, SourceError, StorageError
-from .journal import Journal
+from .journal import PLACED, SOUND, Journal
 from .script import Call, Script, reason, refusals
 from .storage import place, written
 from .timeline import Excerpt, Timeline
 
+logger = logging.getLogger(__name__)
+
 IMAGE_RATE = Fraction(25)
 """Frames a second of images whose rate nobody says."""
 
-# Their version may change a pixel.
-_PACKAGES = ("vsvqe", "av", "numpy", "scipy", "opencv-python-headless", "onnxruntime-gpu")
-_MORE_PACKAGES = ("onnxruntime", "openvino")
+# Their version may change a pixel; PyTorch and spandrel run or convert checkpoints.
+_PACKAGES = (
+    "vsvqe",
+    "av",
+    "numpy",
+    "onnx",
+    "opencv-python-headless",
+    "scipy",
+    "spandrel",
+    "torch",
+    *ENGINES,
+)
 _PROBED = 1 << 20
 
 
@@ -81,8 +94,9 @@ class Job:
             TranscodeError: It can't be made; what is finished is kept for the next time.
         """
         self._check_result()
-        if not self.accept_damaged and not self.from_images:
-            companions.check_whole(Path(self.source))
+        if not self.from_images:
+            with self._damage():
+                integrity.check_length(Path(self.source))
         if self.restart:
             shutil.rmtree(self._folder, ignore_errors=True)
         opened = Opened(self)
@@ -95,16 +109,49 @@ class Job:
             self._folder.parent.mkdir(parents=True, exist_ok=True)
         known = self._folder.is_dir()
         with Journal(self._folder, _identity(self, opened)) as journal:
-            if not self.overwrite and not journal.placed and (existing := self._existing(opened)):
+            try:
+                self._check_existing(opened, journal)
+                self._check_pictures(opened, journal, progress)
+            except (StorageError, SourceError):
                 if not known:
                     journal.remove()
-                raise StorageError(f"{existing} exists; --overwrite replaces it")
+                raise
             progress.begin(Path(self.source).name, opened.clip.num_frames)
             if self.to_images:
                 self._write_images(opened, journal, progress)
             else:
                 self._write_video(opened, journal, progress)
             journal.remove()
+
+    def _check_existing(self, opened: "Opened", journal: Journal) -> None:
+        """Checks that nobody else's file has the name of the result."""
+        existing = self._existing(opened)
+        if existing and not self.overwrite and not journal.noted(PLACED):
+            raise StorageError(f"{existing} exists; --overwrite replaces it")
+
+    def _check_pictures(self, opened: "Opened", journal: Journal, progress: Progress) -> None:
+        """Checks that the source decodes, unless an earlier run has."""
+        if self.from_images or journal.noted(SOUND):
+            return
+        progress.begin(f"checking {Path(self.source).name}", len(opened.timeline))
+        # With a rate of the user's own, times are not those of the source.
+        part = self.excerpt is not None and self.fps is None
+        start = opened.timeline.start if part else Fraction(0)
+        end = opened.timeline.end if part else None
+        with self._damage():
+            integrity.check_pictures(Path(self.source), start, end, progress.advance)
+            journal.note(SOUND)
+
+    @contextmanager
+    def _damage(self) -> Iterator[None]:
+        """Says what can be done about a damaged source, or only warns where that is accepted."""
+        try:
+            yield
+        except SourceError as error:
+            if not self.accept_damaged:
+                remedy = "get it again, or take what is there with --accept-damaged"
+                raise SourceError(f"{error}; {remedy}") from error
+            logger.warning("%s", error)
 
     @property
     def from_images(self) -> bool:
@@ -134,13 +181,13 @@ class Job:
             excerpt=self.excerpt is not None,
         )
         with written(result):
-            journal.place()
+            journal.note(PLACED)
             place(unfinished, result)
 
     def _write_images(self, opened: "Opened", journal: Journal, progress: Progress) -> None:
         with written(Path(self.result)):
             Path(self.result).parent.mkdir(parents=True, exist_ok=True)
-            journal.place()
+            journal.note(PLACED)
         images.write_missing(
             opened.clip, self.result, opened.first_number, journal, progress.advance
         )
@@ -299,7 +346,6 @@ class Opened:
 
 def _identity(job: Job, opened: Opened) -> Mapping[str, Any]:
     """Returns all that the result depends on, under names for people."""
-    packages = [name for name in (*_PACKAGES, *_MORE_PACKAGES) if _version(name)]
     return {
         "source": _source_identity(job),
         "script": opened.script.text,
@@ -309,7 +355,7 @@ def _identity(job: Job, opened: Opened) -> Mapping[str, Any]:
         "timing": [str(opened.timeline.time_base), len(opened.timeline), str(job.fps)],
         "streams": [job.keep.audio, job.keep.subtitles, job.keep.metadata],
         "versions": {
-            **{name: _version(name) for name in packages},
+            **{name: installed_version(name) for name in _PACKAGES},
             "vapoursynth": str(vs.core.core_version),
             "ffmpeg": str(av.library_versions),
             "plugins": {plugin.namespace: str(plugin.version) for plugin in vs.core.plugins()},
@@ -347,10 +393,3 @@ def _files(filters: Sequence[Call]) -> list[str]:
             with suppress(OSError), path.open("rb") as file:
                 hashes.append(hashlib.file_digest(file, "sha256").hexdigest())
     return hashes
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -16,6 +16,11 @@ from .storage import flush
 
 _NAME = "journal.jsonl"
 
+PLACED = "placed"
+"""The result was about to take its final name: what has it now is ours."""
+SOUND = "sound"
+"""The source was found to be whole."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -44,6 +49,7 @@ class Journal:
         self.folder = folder
         self._identity = json.loads(json.dumps(identity))
         self._entries: dict[int, Entry] = {}
+        self._notes: set[str] = set()
         self._lock = FileLock(folder / "lock")
 
     def __enter__(self) -> Self:
@@ -98,14 +104,14 @@ class Journal:
         self._append(asdict(entry))
         self._entries[segment] = entry
 
-    @property
-    def placed(self) -> bool:
-        """Whether the result was about to take its final name: what has it now is ours."""
-        return self._placed
+    def note(self, word: str) -> None:
+        """Notes something that holds from now on; ``PLACED`` or ``SOUND``."""
+        self._append({"note": word})
+        self._notes.add(word)
 
-    def place(self) -> None:
-        """Notes that the result is about to take its final name."""
-        self._append({"placed": True})
+    def noted(self, word: str) -> bool:
+        """Whether this run or an earlier one has noted it."""
+        return word in self._notes
 
     def remove(self) -> None:
         """Removes the folder: the result is complete."""
@@ -113,7 +119,6 @@ class Journal:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _read(self) -> None:
-        self._placed = False
         lines = self._lines()
         if not lines:
             self._write_first()
@@ -130,8 +135,8 @@ class Journal:
                 "--restart"
             )
         for line in lines[1:]:
-            if "placed" in line:
-                self._placed = True
+            if "note" in line:
+                self._notes.add(line["note"])
             else:
                 self._entries[line["segment"]] = Entry(
                     line["segment"], line["sha256"], tuple(line["order"])

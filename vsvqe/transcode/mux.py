@@ -14,13 +14,17 @@ from .companions import Keep
 from .encoder import GRID, Encoding, Picture, open_encoder
 from .errors import EncoderError, SourceError
 from .journal import Entry
-from .storage import written
+from .storage import Unbuffered, written
 from .timeline import Timeline
 
 logger = logging.getLogger(__name__)
 
 CONTAINERS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".webm": "webm"}
 """FFmpeg's names of the containers that can be written, by suffix."""
+
+# With their index in front they can be played while they are being fetched.
+_INDEX_IN_FRONT = {"movflags": "faststart"}
+_OPTIONS = {"mp4": _INDEX_IN_FRONT, "mov": _INDEX_IN_FRONT}
 
 
 def rehearse(
@@ -95,7 +99,13 @@ def mux(
         StorageError: The file can't be written.
         EncoderError: The segments don't fit together.
     """
-    with written(path), path.open("wb") as file, av.open(file, "w", container) as result:
+    options = _OPTIONS.get(container, {})
+    with (
+        written(path),
+        Unbuffered(path) as file,
+        file.failures(),
+        av.open(file, "w", container, options=options) as result,
+    ):
         # Otherwise files hold random numbers and never are the same twice.
         result.flags |= av.container.Flags.bitexact.value
         with av.open(str(segments[0])) as first:

@@ -14,7 +14,7 @@ from .encoder import GRID, Encoding, Picture, open_encoder, to_av
 from .errors import EncoderError, FilterError, StorageError
 from .journal import Entry, Journal
 from .script import reason
-from .storage import written
+from .storage import Unbuffered, written
 from .timeline import Timeline
 
 
@@ -146,7 +146,12 @@ def _encode(
     """Encodes one segment; returns the order of its packets."""
     number_of = {stamp: number for number, stamp in enumerate(timeline.stamps)}
     order: list[int] = []
-    with written(path), path.open("wb") as file, av.open(file, "w", "matroska") as container:
+    with (
+        written(path),
+        Unbuffered(path) as file,
+        file.failures(),
+        av.open(file, "w", "matroska") as container,
+    ):
         container.flags |= av.container.Flags.bitexact.value
         stream = open_encoder(container, settings, picture)
 
