@@ -69,7 +69,8 @@ def test_too_large():
         {"border": None},
         {"border": 1},
         {"flow": "raft"},
-        {"model": "mesh"},
+        {"model": "dense"},
+        {"kernel": "bilinear"},
         {"model": None},
         {"method": "spline"},
         {"dxmax": -1},
@@ -111,6 +112,8 @@ def test_motion_that_is_none():
     refused(clip, "must not press the picture flat", motion=flat)
     fine = clip.std.SetFrameProps(_VQEMotion=[float(v) for v in np.eye(3).ravel()])
     refused(clip, "tripod", motion=fine, tripod=True)
+    for values in (1.0, [0.0] * 69, [float("inf")] * 70, "mesh"):
+        refused(clip, "_VQEMesh must hold a mesh", motion=fine.std.SetFrameProps(_VQEMesh=values))
 
 
 def test_motion_that_ends_in_the_middle():

@@ -142,3 +142,13 @@ def test_itf_is_the_mean_psnr_of_neighbours(wall):
     assert itf(clip[[0, 0]]) == np.inf
     with pytest.raises(ValueError, match="crop"):
         itf(clip, crop=0.5)
+
+
+def test_motions_are_those_of_most_of_the_picture(wall):
+    # The lower third passes by, faster and faster, as the ground does below a walking camera.
+    frames = np.stack([wall[40:220, 30:350].copy() for _ in range(8)])
+    for n, frame in enumerate(frames):
+        frame[120:] = wall[160:220, 30 + n * n // 2 : 350 + n * n // 2]
+    moved = motions(frames)
+    assert jitter(moved, 320 / 180) < 0.02
+    assert np.abs(moved - np.eye(3)).max() < 1e-3

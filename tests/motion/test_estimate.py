@@ -237,4 +237,4 @@ def test_names_are_checked():
     with pytest.raises(ValueError, match="lk, dis, farneback"):
         MotionSettings(flow="brox")
     with pytest.raises(ValueError, match="translation, similarity"):
-        MotionSettings(model="mesh")
+        MotionSettings(model="dense")

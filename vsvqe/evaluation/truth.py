@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..motion.estimate import Motion, MotionSettings, estimate
-from ..motion.path import PathSettings, correction, radius
+from ..motion.mesh import Mesh, moved
+from ..motion.path import PathSettings, bend, correction, radius
 from ..motion.transform import Floats, apply
 from .shake import CameraPath, Shot
 
@@ -47,11 +48,13 @@ def motion_errors(shot: Shot, motions: Sequence[Motion]) -> Floats:
     Returns:
         Means over the frame, in pixels at 360 lines.
     """
-    points = grid(shot.frames.shape[2] / shot.frames.shape[1])
+    aspect = shot.frames.shape[2] / shot.frames.shape[1]
+    points = grid(aspect)
     errors = []
     for n, found in enumerate(motions):
         true = shot.path.seen(n + 1, shot.path.places(n, points))
-        errors.append(np.linalg.norm(apply(found.matrix, points) - true, axis=1).mean() * LINES)
+        there = moved(found.matrix, found.mesh, points, aspect)
+        errors.append(np.linalg.norm(there - true, axis=1).mean() * LINES)
     return np.array(errors)
 
 
@@ -73,16 +76,34 @@ def corrections(
     return found
 
 
-def path_score(path: CameraPath, corrected: Sequence[Floats], aspect: float) -> PathScore:
+def bends(motions: Sequence[Motion], settings: PathSettings) -> list[Mesh | None]:
+    """Returns what the correction of every frame of a scene is bent by; see ``path.bend``."""
+    reach = radius(settings)
+    found = []
+    for frame in range(len(motions) + 1):
+        first, last = max(0, frame - reach), min(len(motions), frame + reach)
+        found.append(bend(motions[first:last], frame - first, settings))
+    return found
+
+
+def path_score(
+    path: CameraPath,
+    corrected: Sequence[Floats],
+    aspect: float,
+    bent: Sequence[Mesh | None] | None = None,
+) -> PathScore:
     """Returns what the steadied frames show, and when.
 
     Args:
         path: Where the camera was.
         corrected: The correction of every frame; identities for the shot as it was filmed.
         aspect: Ratio of the frames' width to their height.
+        bent: What every correction is bent by, if anything.
     """
     points = grid(aspect)
-    shown = np.stack([path.places(n, apply(matrix, points)) for n, matrix in enumerate(corrected)])
+    meshes = [None] * len(corrected) if bent is None else bent
+    there = [moved(c, mesh, points, aspect) for c, mesh in zip(corrected, meshes, strict=True)]
+    shown = np.stack([path.places(n, places) for n, places in enumerate(there)])
     wanted = np.stack([apply(path.intended(n), points) for n in range(len(corrected))])
     error = shown - wanted
     speed = np.gradient(wanted, axis=0)

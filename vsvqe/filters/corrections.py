@@ -13,7 +13,8 @@ from ..graph import motions
 from ..graph.motions import CONFIDENCE, MOTION
 from ..graph.nodes import own_node
 from ..graph.windows import Props, over_windows
-from ..motion import borders, estimate, path
+from ..motion import borders, estimate, mesh, path
+from ..motion.mesh import Mesh
 from ..motion.transform import Matrix
 
 # Frames whose paths are computed together: what they share is read once.
@@ -28,6 +29,7 @@ _LEAST_CONFIDENCE = 0.2
 DISTANCES = (1, 2, 3, 4, 6, 8, 12, 16, 20, borders.FILL_RADIUS)
 
 _CORRECTION = "_VQECorrection"
+_BEND = "_VQEBend"
 _ZOOM = "_VQEZoom"
 _LENDERS = "_VQELenders"
 _LENT = "_VQELent"
@@ -72,6 +74,9 @@ class CorrectionPlan:
             starts_scene=motions.starts_scene,
             name="Stabilize",
         )
+        if tripod:
+            # These are of the motion from the reference, not from the frame before.
+            corrected = corrected.std.RemoveFrameProps([motions.MESH])
         if self.border != "zoom":
             corrected.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2 * _TOGETHER)
             return corrected
@@ -89,8 +94,10 @@ class CorrectionPlan:
         moves = window[1:]
         reach = path.radius(self.limits)
         first = max(0, centre - reach)
-        correction = path.correction(moves[first : centre + reach], centre - first, self.limits)
-        return self._described(correction, moves, centre)
+        around = moves[first : centre + reach]
+        correction = path.correction(around, centre - first, self.limits)
+        bend = path.bend(around, centre - first, self.limits)
+        return self._described(correction, bend, moves, centre)
 
     def _from_reference(self, places: Sequence[estimate.Motion], centre: int) -> Props:
         """Takes motions from a common frame: each is its frame's correction."""
@@ -102,22 +109,29 @@ class CorrectionPlan:
             for before, after in pairwise(places)
         ]
         into = moves[centre - 1] if centre else estimate.Motion(np.eye(3), 0.0)
+        own = places[centre]
         return {
             MOTION: into.matrix.ravel().tolist(),
             CONFIDENCE: into.confidence,
-            **self._described(places[centre].matrix, moves, centre),
+            **self._described(own.matrix, own.mesh, moves, centre),
         }
 
     def _described(
-        self, correction: Matrix, moves: Sequence[estimate.Motion], centre: int
+        self,
+        correction: Matrix,
+        bend: Mesh | None,
+        moves: Sequence[estimate.Motion],
+        centre: int,
     ) -> dict[str, Any]:
         """Returns a correction as props, with what its border needs."""
         if self.border == "crop":
             # Whatever the model of the motion: nothing from beyond the edge is shown.
-            needed = borders.zoom_needed(correction, self.aspect, self.part)
-            correction = borders.zoomed(correction, needed) if needed < math.inf else np.eye(3)
-        props: dict[str, Any] = {_CORRECTION: correction.ravel().tolist()}
-        missing = borders.zoom_needed(correction, self.aspect)
+            needed = borders.zoom_needed(correction, self.aspect, self.part, bend)
+            correction, bend = (
+                _zoomed(correction, bend, needed) if needed < math.inf else (np.eye(3), None)
+            )
+        missing = borders.zoom_needed(correction, self.aspect, bend=bend)
+        props = _as_props(correction, bend)
         if self.border == "zoom":
             props[_ZOOM] = min(missing, self.limits.zoommax)
         if self.border == "fill" and missing > 1.0:
@@ -129,41 +143,65 @@ class CorrectionPlan:
                 props[_LENT] = np.concatenate(lent, axis=None).tolist()
         return props
 
-    def _with_zoom(self, window: Sequence[tuple[Matrix, float]], centre: int) -> Props:
+    def _with_zoom(self, window: Sequence[tuple[Matrix, Mesh | None, float]], centre: int) -> Props:
         """Enlarges as much as any frame around needs, less for those further away."""
         logarithm = max(
-            math.log(zoom) - _ZOOM_RATE * abs(i - centre) for i, (_, zoom) in enumerate(window)
+            math.log(zoom) - _ZOOM_RATE * abs(i - centre) for i, (_, _, zoom) in enumerate(window)
         )
-        correction = borders.zoomed(window[centre][0], math.exp(logarithm))
-        return {_CORRECTION: correction.ravel().tolist()}
+        correction, bend, _ = window[centre]
+        return _as_props(*_zoomed(correction, bend, math.exp(logarithm)))
 
 
-def _correction_and_zoom(props: Props) -> tuple[Matrix, float]:
-    return _matrix(props[_CORRECTION]), float(props[_ZOOM])
+def _zoomed(correction: Matrix, bend: Mesh | None, zoom: float) -> tuple[Matrix, Mesh | None]:
+    """Returns a correction, and what it is bent by, that also enlarge about the centre."""
+    return borders.zoomed(correction, zoom), None if bend is None else mesh.enlarged(bend, zoom)
+
+
+def _as_props(correction: Matrix, bend: Mesh | None) -> dict[str, Any]:
+    props: dict[str, Any] = {_CORRECTION: correction.ravel().tolist()}
+    if bend is not None:
+        props[_BEND] = bend.ravel().tolist()
+    return props
+
+
+def _correction_and_zoom(props: Props) -> tuple[Matrix, Mesh | None, float]:
+    return correction_of(props), bend_of(props), float(props[_ZOOM])
 
 
 def _chain(moves: Sequence[estimate.Motion], centre: int) -> dict[int, Matrix]:
     """Returns the motion from a frame to neighbours, as far as it can be followed."""
+    later = _followed(moves[centre : centre + borders.FILL_RADIUS])
+    # From a neighbour to the frame first: the nearest last.
+    earlier = _followed(moves[:centre][: -borders.FILL_RADIUS - 1 : -1], backwards=True)
     chain: dict[int, Matrix] = {}
-    motion = np.eye(3)
-    for distance, move in enumerate(moves[centre : centre + borders.FILL_RADIUS], 1):
+    for distance in DISTANCES:
+        if distance <= len(later):
+            chain[distance] = later[distance - 1]
+        if distance <= len(earlier):
+            chain[-distance] = np.linalg.inv(earlier[distance - 1])
+    return chain
+
+
+def _followed(moves: Sequence[estimate.Motion], *, backwards: bool = False) -> list[Matrix]:
+    """Returns the motion over one, two, three... frames, up to one that is not trusted."""
+    motion, found = np.eye(3), []
+    for move in moves:
         if move.confidence < _LEAST_CONFIDENCE:
             break
-        motion = move.matrix @ motion
-        chain[distance] = motion
-    motion = np.eye(3)
-    for distance, move in enumerate(moves[:centre][: -borders.FILL_RADIUS - 1 : -1], 1):
-        if move.confidence < _LEAST_CONFIDENCE:
-            break
-        motion = motion @ move.matrix
-        chain[-distance] = np.linalg.inv(motion)
-    wanted = [sign * distance for distance in DISTANCES for sign in (1, -1)]
-    return {distance: chain[distance] for distance in wanted if distance in chain}
+        motion = motion @ move.matrix if backwards else move.matrix @ motion
+        found.append(motion)
+    return found
 
 
 def correction_of(props: Mapping[str, Any]) -> Matrix:
     """Returns the correction of a frame of ``CorrectionPlan.corrected``."""
     return _matrix(props[_CORRECTION])
+
+
+def bend_of(props: Mapping[str, Any]) -> Mesh | None:
+    """Returns what the correction of a frame is bent by."""
+    values = props.get(_BEND)
+    return None if values is None else mesh.from_numbers(values)
 
 
 def lenders_of(props: Mapping[str, Any]) -> list[tuple[int, Matrix]]:

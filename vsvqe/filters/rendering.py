@@ -12,12 +12,17 @@ from ..graph import memory
 from ..graph.clips import ClipFacts, like
 from ..graph.nodes import uncached
 from ..motion import borders, warp
+from ..motion.mesh import Mesh
 from ..motion.transform import Matrix
-from .corrections import DISTANCES, correction_of, lenders_of
+from .corrections import DISTANCES, bend_of, correction_of, lenders_of
 
 
 def rendered(
-    held: vs.VideoNode, corrected: vs.VideoNode, layout: borders.Layout, border: str
+    held: vs.VideoNode,
+    corrected: vs.VideoNode,
+    layout: borders.Layout,
+    border: str,
+    kernel: warp.Kernel,
 ) -> vs.VideoNode:
     """Returns the clip with every frame moved as its correction says.
 
@@ -26,6 +31,7 @@ def rendered(
         corrected: From ``CorrectionPlan.corrected``.
         layout: Of the clip's planes.
         border: See ``Stabilize``.
+        kernel: See ``warp.sample``.
     """
     edge: warp.Edge = border if border in _EDGES else "mirror"  # type: ignore[assignment]
     shifted = {0: held} | {
@@ -35,20 +41,25 @@ def rendered(
     }
 
     def render(
-        corrections: Sequence[Matrix], n: int, f: vs.VideoFrame | Sequence[vs.VideoFrame]
+        corrections: Sequence[Matrix],
+        bend: Mesh | None,
+        n: int,
+        f: vs.VideoFrame | Sequence[vs.VideoFrame],
     ) -> vs.VideoFrame:
         frames = [f] if isinstance(f, vs.VideoFrame) else f
         layers = [
-            borders.Layer([np.asarray(frame[p]) for p in range(frame.format.num_planes)], matrix)
+            borders.Layer(
+                [np.asarray(frame[p]) for p in range(frame.format.num_planes)], matrix, bend
+            )
             for frame, matrix in zip(frames, corrections, strict=True)
         ]
         result = vs.core.create_video_frame(held.format, held.width, held.height)
         out = [np.asarray(result[p]) for p in range(held.format.num_planes)]
         try:
             if len(layers) == 1:
-                borders.warped(layers[0], layout, out, edge)
+                borders.warped(layers[0], layout, out, edge, kernel)
             else:
-                borders.filled(layers[0], layers[1:], layout, out)
+                borders.filled(layers[0], layers[1:], layout, out, kernel)
         except Exception as error:
             raise vs.Error(f"Stabilize: frame {n}: {error}") from error
         memory.produced(sum(plane.nbytes for plane in out))
@@ -56,11 +67,13 @@ def rendered(
 
     def choose(n: int, f: vs.VideoFrame) -> vs.VideoNode:
         correction = correction_of(f.props)
-        if not warp.moves(correction, held.width, held.height):
+        bend = bend_of(f.props)
+        if not warp.moves(correction, held.width, held.height, bend):
             return held
         asked = [(0, correction), *lenders_of(f.props)]
         sources = [shifted[distance] for distance, _ in asked]
-        return held.std.ModifyFrame(sources, partial(render, [matrix for _, matrix in asked]))
+        matrices = [matrix for _, matrix in asked]
+        return held.std.ModifyFrame(sources, partial(render, matrices, bend))
 
     return held.std.FrameEval(choose, prop_src=corrected, clip_src=list(shifted.values()))
 
@@ -79,11 +92,12 @@ def masked(clip: vs.VideoNode, clip_facts: ClipFacts, corrected: vs.VideoNode) -
 
     def draw(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         correction = correction_of(f[1].props)
-        if not warp.moves(correction, clip.width, clip.height):
+        bend = bend_of(f[1].props)
+        if not warp.moves(correction, clip.width, clip.height, bend):
             return f[0]
         result = f[0].copy()
         outside = np.empty((clip.height, clip.width), np.bool_)
-        borders.invented(correction, layout, outside)
+        borders.invented(correction, layout, outside, bend)
         np.asarray(result[0])[outside] = white
         return result
 

@@ -8,9 +8,9 @@ import vapoursynth as vs
 
 from ..graph import motions, scenes
 from ..graph.clips import MIN_SIDE, checked, facts
-from ..graph.motions import CONFIDENCE, MOTION
+from ..graph.motions import CONFIDENCE, MESH, MOTION
 from ..graph.nodes import own_node
-from ..motion import borders, estimate, path
+from ..motion import borders, estimate, path, warp
 from ..motion.flow import FLOWS
 from .corrections import CorrectionPlan
 from .options import errors_named, number, one_of, whole
@@ -37,6 +37,7 @@ def Stabilize(
     flow: str = "lk",
     model: str = "homography",
     method: str = "kalman",
+    kernel: str = "bicubic",
     dxmax: float | None = None,
     dymax: float | None = None,
     rotmax: float | None = None,
@@ -69,11 +70,15 @@ def Stabilize(
         flow: How motion is found: ``"lk"`` (corners and pyramidal Lucas-Kanade), ``"dis"`` or
             ``"farneback"`` (dense flow).
         model: What motion may be: ``"translation"``, ``"similarity"`` (and rotation and scale),
-            ``"affine"`` (and shear) or ``"homography"`` (and perspective); a simpler one is taken
-            where it explains as much.
+            ``"affine"`` (and shear), ``"homography"`` (and perspective), ``"rolling"`` (affine,
+            and what rows that are read out one after the other add to it: the wobble of rolling
+            shutters) or ``"mesh"`` (a homography, and how far a grid of 7x5 points is off it:
+            scenes with near and far things). A simpler one is taken where it explains as much.
         method: How the path is smoothed: ``"kalman"`` (constant-velocity Kalman filter with the
             Rauch-Tung-Striebel backward pass), ``"gaussian"`` or ``"l1"`` (piecewise at rest, at
             constant speed or acceleration).
+        kernel: What planes are resampled by: ``"bicubic"`` (Keys, a = -0.75) or ``"lanczos"`` (four
+            lobes; slower).
         dxmax: The most that a frame is moved sideways, in pixels; ``None``: a quarter of the
             height, or 8 % of it with ``border="crop"``.
         dymax: The most that it is moved up or down, in pixels; ``None``: the same.
@@ -83,8 +88,9 @@ def Stabilize(
         motion: A clip of the same length whose frames carry motion measured elsewhere:
             ``_VQEMotion``, nine numbers, the 3x3 homography row by row that maps a point of the
             previous frame to its place in this one (origin in the middle, x to the right, y down,
-            in heights of the frame), and, if known, ``_VQEConfidence`` (0 to 1) and
-            ``_SceneChangePrev``. What this filter returns is such a clip.
+            in heights of the frame), and, if known, ``_VQEConfidence`` (0 to 1), ``_VQEMesh`` (70
+            numbers: how far, right and down, 5 rows of 7 points from edge to edge are off that
+            place) and ``_SceneChangePrev``. What this filter returns is such a clip.
         mask: Whether to return a second clip too: grey, at the depth of the first, white where the
             picture is not of the frame itself.
         sc: Whether windows end at scene cuts. ``_SceneChangePrev`` and ``_SceneChangeNext``
@@ -93,8 +99,8 @@ def Stabilize(
 
     Returns:
         A clip of the same format, length, frame rate, props and, but for ``border="crop"``, size,
-        with the props ``_VQEMotion`` and ``_VQEConfidence``; with ``mask=True`` a pair of it and
-        the mask.
+        with the props ``_VQEMotion`` and ``_VQEConfidence``, and ``_VQEMesh`` where there is one;
+        with ``mask=True`` a pair of it and the mask.
 
     Raises:
         vapoursynth.Error: An argument or the clip can't be used; the text says what was given,
@@ -103,7 +109,9 @@ def Stabilize(
     Source:
         Rauch, Tung, Striebel, "Maximum likelihood estimates of linear dynamic systems", AIAA
         Journal 3(8), 1965; Grundmann, Kwatra, Essa, "Auto-directed video stabilization with
-        robust L1 optimal camera paths", CVPR 2011.
+        robust L1 optimal camera paths", CVPR 2011; Liu, Tan, Yuan, Sun, Zeng, "MeshFlow: minimum
+        latency online video stabilization", ECCV 2016; Baker, Bennett, Kang, Szeliski, "Removing
+        rolling shutter wobble", CVPR 2010.
 
     Example:
         >>> import vapoursynth as vs
@@ -118,6 +126,7 @@ def Stabilize(
                 f"clip is {clip.width}x{clip.height}; sides up to {_LONGEST_SIDE} are taken"
             )
         one_of("border", border, get_args(Border.__value__))
+        chosen_kernel: warp.Kernel = one_of("kernel", kernel, get_args(warp.Kernel.__value__))
         settings = estimate.MotionSettings(
             flow=one_of("flow", flow, FLOWS),
             model=one_of("model", model, estimate.MODELS),
@@ -161,9 +170,10 @@ def Stabilize(
         corrected = plan.corrected(tracked, tripod=reference is not None)
         wanted = plan.lead + borders.FILL_RADIUS + _IN_WORK
         held.std.SetVideoCache(mode=1, fixedsize=1, maxsize=_kept(clip, wanted))
-        result = rendered(held, corrected, layout_of(clip, clip_facts), border)
+        layout = layout_of(clip, clip_facts)
+        result = rendered(held, corrected, layout, border, chosen_kernel)
         result = result.std.CopyFrameProps(held)
-        result = result.std.CopyFrameProps(corrected, props=[MOTION, CONFIDENCE])
+        result = result.std.CopyFrameProps(corrected, props=[MOTION, CONFIDENCE, MESH])
         if not mask:
             return cropped(result, part)
         return cropped(result, part), cropped(masked(clip, clip_facts, corrected), part)

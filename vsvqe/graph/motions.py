@@ -11,6 +11,7 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
+from ..motion import mesh
 from ..motion.estimate import Motion
 from . import scenes
 from .clips import ClipFacts, grey
@@ -20,6 +21,8 @@ MOTION = "_VQEMotion"
 """Prop: the 3x3 matrix, row by row; see ``motion.transform``."""
 CONFIDENCE = "_VQEConfidence"
 """Prop: from 0 to 1."""
+MESH = "_VQEMesh"
+"""Prop, where the matrix does not say all: the mesh, row by row; see ``motion.mesh``."""
 _STARTS_SCENE = "_SceneChangePrev"
 
 WORKING_HEIGHT = 360
@@ -86,6 +89,8 @@ def measured(
                 raise vs.Error(f"{name}: frame {n}: {error}") from error
         carrying.props[MOTION] = motion.matrix.ravel().tolist()
         carrying.props[CONFIDENCE] = float(motion.confidence)
+        if motion.mesh is not None:
+            carrying.props[MESH] = motion.mesh.ravel().tolist()
         carrying.props[_STARTS_SCENE] = int(n == 0 or cut)
         return carrying
 
@@ -125,7 +130,7 @@ def supplied(motion: object, small: vs.VideoNode, *, cut_threshold: float | None
         raise ValueError(f"the first frame of motion can't be had: {reason}") from error
     motion_of(props)
     carrier = carriers(total)
-    told = carrier.std.CopyFrameProps(motion, props=[MOTION, CONFIDENCE, _STARTS_SCENE])
+    told = carrier.std.CopyFrameProps(motion, props=[MOTION, CONFIDENCE, MESH, _STARTS_SCENE])
 
     def mark(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         carrying, earlier, frame = f[0].copy(), *f[1:]
@@ -150,7 +155,7 @@ def motion_of(props: Mapping[str, Any]) -> Motion:
     """Returns the motion that a frame carries.
 
     Raises:
-        ValueError: It carries none, or one that is not a homography.
+        ValueError: It carries none, one that is not a homography, or a mesh that is none.
     """
     values = props.get(MOTION)
     numbers = np.array(values if isinstance(values, Sequence) else [], np.float64)
@@ -163,7 +168,16 @@ def motion_of(props: Mapping[str, Any]) -> Motion:
     if abs(np.linalg.det(matrix)) < _LEAST_AREA:
         raise ValueError(f"the prop {MOTION} must not press the picture flat, as {values!r} does")
     confidence = float(props.get(CONFIDENCE, 1.0))
-    return Motion(matrix, min(max(confidence, 0.0), 1.0))
+    return Motion(matrix, min(max(confidence, 0.0), 1.0), _mesh_of(props))
+
+
+def _mesh_of(props: Mapping[str, Any]) -> mesh.Mesh | None:
+    if MESH not in props:
+        return None
+    try:
+        return mesh.from_numbers(props[MESH])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the prop {MESH} must hold a mesh: {error}") from error
 
 
 def starts_scene(props: Mapping[str, Any]) -> bool:

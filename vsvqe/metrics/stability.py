@@ -27,9 +27,7 @@ type Clip = NDArray[np.uint8]
 type Homographies = NDArray[np.float64]
 """N x 3 x 3, in centred units: see ``vsvqe.motion.transform``."""
 
-# Matches are inliers up to these distances, in pixels; the first at 360 lines: between neighbouring
-# frames of a steady clip, what moves by itself is not far from what doesn't.
-_FOLLOWED = 1.0
+# Matches of the source and the result are inliers up to this distance, in pixels.
 _REGISTERED = 3.0
 # The second best match must be this much worse (Lowe, IJCV 60(2), 2004).
 _RATIO = 0.75
@@ -53,13 +51,14 @@ class Stability(NamedTuple):
 def motions(clip: Clip) -> Homographies:
     """Returns the motion of the picture from each frame to the next.
 
-    Corners, pyramidal Lucas-Kanade, and RANSAC for a homography.
+    Corners, pyramidal Lucas-Kanade, and the similarity with the least median of squares
+    (Rousseeuw, JASA 79(388), 1984). What bends the picture is left to ``residual_flow``.
 
     Args:
         clip: Luma, frames x height x width, 8 bits.
 
     Returns:
-        One homography for each pair; the identity where there is too little to go by.
+        One similarity for each pair; the identity where there is too little to go by.
     """
     return np.stack([_motion(a, b) for a, b in pairwise(clip)])
 
@@ -214,10 +213,15 @@ def _motion(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.f
         before, after, places, places.copy(), winSize=(21, 21), maxLevel=4
     )
     kept = np.asarray(found).ravel() != 0
-    matrix = _homography(
-        places[kept], np.asarray(there)[kept], cv2.RANSAC, _FOLLOWED * height / 360
-    )
-    return np.eye(3) if matrix is None else from_pixels(matrix, width, height)
+    if kept.sum() < _FEWEST:
+        return np.eye(3)
+    # Homographies by RANSAC take the shape of whatever plane they find, and of another one in the
+    # next pair: where the camera walks, what they say of two frames is up to five times as far from
+    # what they say of each step between.
+    similarity, _ = cv2.estimateAffinePartial2D(places[kept], there[kept], method=cv2.LMEDS)
+    if similarity is None:
+        return np.eye(3)
+    return from_pixels(np.vstack([similarity, [0.0, 0.0, 1.0]]), width, height)
 
 
 def _registration(
@@ -233,22 +237,13 @@ def _registration(
     good = [a for a, b in pairs if a.distance < _RATIO * b.distance]
     places = np.array([first[match.queryIdx].pt for match in good], np.float32)
     there = np.array([second[match.trainIdx].pt for match in good], np.float32)
-    matrix = _homography(places, there, cv2.USAC_MAGSAC, _REGISTERED)
-    if matrix is None:
+    if len(places) < _FEWEST:
         return None
-    there_units, units = (pixel_units(x.shape[1], x.shape[0]) for x in (result, source))
-    return normalised(there_units @ matrix @ np.linalg.inv(units))
-
-
-def _homography(
-    before: NDArray[np.float32], after: NDArray[np.float32], method: int, threshold: float
-) -> NDArray[np.float64] | None:
-    if len(before) < _FEWEST:
-        return None
-    matrix, inliers = cv2.findHomography(before, after, method, threshold)
+    matrix, inliers = cv2.findHomography(places, there, cv2.USAC_MAGSAC, _REGISTERED)
     if matrix is None or np.asarray(inliers).sum() < _FEWEST:
         return None
-    return np.asarray(matrix, np.float64)
+    there_units, units = (pixel_units(x.shape[1], x.shape[0]) for x in (result, source))
+    return normalised(there_units @ np.asarray(matrix, np.float64) @ np.linalg.inv(units))
 
 
 def _slopes(matrices: Homographies) -> NDArray[np.float64]:

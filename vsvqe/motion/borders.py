@@ -3,13 +3,27 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .mesh import Mesh
 from .transform import Floats, Matrix, apply, corners
-from .warp import Edge, Grid, Region, Samples, Siting, for_plane, grid, sample
+from .warp import (
+    Bend,
+    Edge,
+    Grid,
+    Kernel,
+    Region,
+    Samples,
+    Siting,
+    bend_for_plane,
+    for_plane,
+    grid,
+    sample,
+    sample_all,
+)
 
 FILL_RADIUS = 24
 """How many frames away a neighbour may be that lends its picture."""
@@ -50,9 +64,17 @@ class Layer(NamedTuple):
     """All of its planes."""
     correction: Matrix
     """Maps a point of the output to the point of this frame that is to be seen there."""
+    bend: Mesh | None = None
+    """How far off that point it is to be taken from."""
 
 
-def warped(layer: Layer, layout: Layout, out: Sequence[Samples], edge: Edge) -> None:
+def warped(
+    layer: Layer,
+    layout: Layout,
+    out: Sequence[Samples],
+    edge: Edge,
+    kernel: Kernel = "bicubic",
+) -> None:
     """Corrects a frame; beyond its edge lies what ``edge`` says.
 
     Args:
@@ -60,23 +82,34 @@ def warped(layer: Layer, layout: Layout, out: Sequence[Samples], edge: Edge) -> 
         layout: Of its planes.
         out: Takes the planes of the corrected frame.
         edge: See ``warp.sample``.
+        kernel: See ``warp.sample``.
     """
     for siting, planes in layout.alike().items():
-        matrix = for_plane(layer.correction, layout.width, layout.height, siting)
-        for region in _bands(out[planes[0]]):
-            positions = grid(matrix, region)
+        piece = _piece(layer, layout, siting, planes)
+        if piece.bend is None:
             for plane in planes:
-                sample(
-                    layer.planes[plane],
-                    positions,
-                    out[plane][region.within],
-                    edge=edge,
-                    black=layout.blacks[plane],
-                    peak=layout.peak,
-                )
+                options = _options(layout, plane, edge, kernel)
+                sample_all(layer.planes[plane], piece.matrix, out[plane], **options)
+            continue
+        for region in _bands(out[planes[0]]):
+            positions = piece.positions(region)
+            for plane in planes:
+                options = _options(layout, plane, edge, kernel)
+                sample(layer.planes[plane], positions, out[plane][region.within], **options)
 
 
-def filled(own: Layer, neighbours: Sequence[Layer], layout: Layout, out: Sequence[Samples]) -> None:
+def _options(layout: Layout, plane: int, edge: Edge, kernel: Kernel) -> dict[str, Any]:
+    black, peak = layout.blacks[plane], layout.peak
+    return {"kernel": kernel, "edge": edge, "black": black, "peak": peak}
+
+
+def filled(
+    own: Layer,
+    neighbours: Sequence[Layer],
+    layout: Layout,
+    out: Sequence[Samples],
+    kernel: Kernel = "bicubic",
+) -> None:
     """Corrects a frame, and shows other frames of the scene beyond its edge.
 
     Each neighbour is brought to the frame's brightness and colour, and blended in over a few
@@ -87,16 +120,13 @@ def filled(own: Layer, neighbours: Sequence[Layer], layout: Layout, out: Sequenc
         neighbours: The frames to take the rest from, the best first.
         layout: Of all their planes.
         out: Takes the planes of the corrected frame.
+        kernel: See ``warp.sample``.
     """
-    warped(own, layout, out, "mirror")
+    warped(own, layout, out, "mirror", kernel)
     feather = max(4.0, layout.height / 60)
     for siting, planes in layout.alike().items():
-        pieces = [
-            _Piece([layer.planes[plane] for plane in planes], matrix, siting)
-            for layer in (own, *neighbours)
-            for matrix in [for_plane(layer.correction, layout.width, layout.height, siting)]
-        ]
-        shifts = [_brightness_shifts(pieces[0], piece) for piece in pieces[1:]]
+        pieces = [_piece(layer, layout, siting, planes) for layer in (own, *neighbours)]
+        shifts = _brightness_shifts(pieces)
         for region in _rim(pieces[0], feather):
             _fill(region, pieces, shifts, feather, [out[plane] for plane in planes], layout.peak)
 
@@ -105,8 +135,24 @@ class _Piece(NamedTuple):
     """Planes of a frame that lie alike, and how they are corrected."""
 
     planes: Sequence[Samples]
-    matrix: Matrix
     siting: Siting
+    matrix: Matrix
+    bend: Bend | None
+
+    def positions(self, region: Region) -> Grid:
+        """Returns where a region of the output is to be taken from."""
+        return grid(self.matrix, region, self.bend)
+
+
+def _piece(layer: Layer, layout: Layout, siting: Siting, planes: Sequence[int]) -> _Piece:
+    """Returns those planes of a frame that have this siting."""
+    size = layout.width, layout.height
+    return _Piece(
+        [layer.planes[plane] for plane in planes],
+        siting,
+        for_plane(layer.correction, *size, siting),
+        None if layer.bend is None else bend_for_plane(layer.bend, *size, siting),
+    )
 
 
 def _fill(
@@ -120,10 +166,10 @@ def _fill(
     """Blends neighbours into a region of planes that hold the corrected frame, mirrored."""
     own, *neighbours = pieces
     pictures = [target[region.within].astype(np.float32) for target in out]
-    left_over = 1.0 - _weight(grid(own.matrix, region), own, feather)
+    left_over = 1.0 - _weight(own.positions(region), own, feather)
     totals = [(1.0 - left_over) * picture for picture in pictures]
     for neighbour, shift in zip(neighbours, shifts, strict=True):
-        positions = grid(neighbour.matrix, region)
+        positions = neighbour.positions(region)
         weight = left_over * _weight(positions, neighbour, feather)
         if not weight.any():
             continue
@@ -157,44 +203,53 @@ def lenders(correction: Matrix, chain: Mapping[int, Matrix], aspect: float) -> l
     """
     points = _points(aspect)
     points = points[~_inside(apply(correction, points), aspect)]
+    if not chain or not len(points):
+        return []
+    distances = list(chain)
+    places = np.column_stack([points, np.ones(len(points))]) @ correction.T
+    lent = places @ np.stack([chain[distance] for distance in distances]).transpose(0, 2, 1)
+    covered = _inside(lent[..., :2] / lent[..., 2:], aspect)
+    worth = np.array([_PER_FRAME_AWAY ** abs(distance) for distance in distances])
     missing = np.ones(len(points), np.bool_)
-    covered = {
-        distance: _inside(apply(motion @ correction, points), aspect)
-        for distance, motion in chain.items()
-    }
     chosen: list[int] = []
-    while missing.any() and len(chosen) < _MOST_NEIGHBOURS and covered:
-        worth = {
-            distance: np.count_nonzero(inside & missing) * _PER_FRAME_AWAY ** abs(distance)
-            for distance, inside in covered.items()
-        }
-        best = max(worth, key=lambda distance: worth[distance])
-        if not worth[best]:
+    while len(chosen) < _MOST_NEIGHBOURS:
+        gains = worth * (covered & missing).sum(axis=1)
+        best = int(gains.argmax())
+        if not gains[best]:
             break
-        chosen.append(best)
-        missing &= ~covered.pop(best)
+        chosen.append(distances[best])
+        missing &= ~covered[best]
     return chosen
 
 
-def invented(correction: Matrix, layout: Layout, out: NDArray[np.bool_]) -> None:
+def invented(
+    correction: Matrix, layout: Layout, out: NDArray[np.bool_], bend: Mesh | None = None
+) -> None:
     """Marks which pixels of a corrected frame are not of the frame itself.
 
     Args:
         correction: Of the frame.
         layout: Of its planes.
         out: Takes the mask; the size of the luma.
+        bend: See ``Layer``.
     """
-    matrix = for_plane(correction, layout.width, layout.height, Siting())
-    np.less(_depth(grid(matrix, _whole(out)), out, Siting()), -_ROUNDING, out=out)
+    piece = _piece(Layer((), correction, bend), layout, Siting(), ())
+    np.less(_depth(piece.positions(_whole(out)), out, Siting()), -_ROUNDING, out=out)
 
 
-def zoom_needed(correction: Matrix, aspect: float, part: tuple[float, float] = (1.0, 1.0)) -> float:
+def zoom_needed(
+    correction: Matrix,
+    aspect: float,
+    part: tuple[float, float] = (1.0, 1.0),
+    bend: Mesh | None = None,
+) -> float:
     """Returns how much a corrected frame must be enlarged for its edge to lie outside.
 
     Args:
         correction: Of the frame.
         aspect: Width over height of the frame.
         part: Width and height of the middle that has to be covered, as parts of the frame's.
+        bend: See ``Layer``; with one, the answer is on the safe side.
 
     Returns:
         1 if nothing is missing; infinity if no enlargement helps.
@@ -202,6 +257,8 @@ def zoom_needed(correction: Matrix, aspect: float, part: tuple[float, float] = (
     # A point p of the output, seen at zoom z, is at C(p / z) of the input. Inside means
     # |x| <= half the width and |y| <= 1/2, which is linear in 1/z.
     half = np.array([aspect / 2, 0.5])
+    if bend is not None:
+        half -= _reach(bend)
     corner = corners(aspect) * part
     slopes, centre = corner @ correction[:, :2].T, correction[:, 2]
     most = 1.0
@@ -293,11 +350,13 @@ def _rim(piece: _Piece, feather: float) -> list[Region]:
     In the rest of the plane all is at least ``feather`` inside the frame.
     """
     height, width = piece.planes[0].shape
-    # Along a line of the output, positions change monotonously: its ends are the extremes.
-    left, right = (grid(piece.matrix, Region(x, 0, x + 1, height)).y[:, 0] for x in (0, width - 1))
-    above, below = (grid(piece.matrix, Region(0, y, width, y + 1)).x[0] for y in (0, height - 1))
-    top, bottom = _run(left, right, height, feather / piece.siting.step_y)
-    first, last = _run(above, below, width, feather / piece.siting.step_x)
+    # Along a line of the output, positions change monotonously: its ends are the extremes, but for
+    # what the bend adds between them.
+    left, right = (piece.positions(Region(x, 0, x + 1, height)).y[:, 0] for x in (0, width - 1))
+    above, below = (piece.positions(Region(0, y, width, y + 1)).x[0] for y in (0, height - 1))
+    across, down = (0.0, 0.0) if piece.bend is None else _reach(piece.bend.shifts)
+    top, bottom = _run(left, right, height, feather / piece.siting.step_y, down)
+    first, last = _run(above, below, width, feather / piece.siting.step_x, across)
     regions = [
         Region(0, 0, width, top),
         Region(0, bottom, width, height),
@@ -308,13 +367,19 @@ def _rim(piece: _Piece, feather: float) -> list[Region]:
 
 
 def _run(
-    one: NDArray[np.float32], other: NDArray[np.float32], size: int, feather: float
+    one: NDArray[np.float32],
+    other: NDArray[np.float32],
+    size: int,
+    feather: float,
+    bend: float,
 ) -> tuple[int, int]:
     """Returns the largest range that is ``feather`` inside at both ends of its lines.
 
+    Between the ends, positions may be off the straight line by twice the bend.
+
     On a side where nothing is missing, it goes up to the edge.
     """
-    low, high = np.minimum(one, other), np.maximum(one, other)
+    low, high = np.minimum(one, other) - 2 * bend, np.maximum(one, other) + 2 * bend
     inside = np.flatnonzero((low >= feather) & (high <= size - 1 - feather))
     if not inside.size:
         return size, size
@@ -322,29 +387,44 @@ def _run(
     return (0 if whole[0] else int(inside[0])), (size if whole[-1] else int(inside[-1]) + 1)
 
 
-def _brightness_shifts(own: _Piece, lent: _Piece) -> list[float]:
-    """Returns what to add to each plane of a neighbour: the median difference where both are."""
-    height, width = own.planes[0].shape
+def _reach(shifts: Floats | NDArray[np.float32]) -> tuple[float, float]:
+    """Returns how far a mesh shifts points at most, sideways and up or down."""
+    across, down = np.abs(shifts).max(axis=(0, 1)).tolist()
+    return across, down
+
+
+def _brightness_shifts(pieces: Sequence[_Piece]) -> list[list[float]]:
+    """Returns what to add to the planes of each neighbour: the median difference to the first."""
+    height, width = pieces[0].planes[0].shape
     points = _spread_out(width, height)
-    inside = np.ones(len(points), np.bool_)
-    samples = []
-    for piece in (own, lent):
-        at = apply(piece.matrix, points)
-        inside &= ((at >= 0) & (at <= (width - 1, height - 1))).all(axis=1)
-        samples.append(np.clip(np.rint(at), 0, (width - 1, height - 1)).astype(np.intp))
-    if not inside.any():
-        return [0.0] * len(own.planes)
-    (ours, theirs) = ((near[inside, 1], near[inside, 0]) for near in samples)
-    return [
-        float(np.median(a[ours].astype(np.float32) - b[theirs].astype(np.float32)))
-        for a, b in zip(own.planes, lent.planes, strict=True)
-    ]
+    places = np.stack([apply(piece.matrix, points) for piece in pieces])
+    inside = ((places >= 0) & (places <= (width - 1, height - 1))).all(axis=-1)
+    near = np.clip(np.rint(places), 0, (width - 1, height - 1)).astype(np.intp)
+    shifts = []
+    for piece, seen, (x, y) in zip(
+        pieces[1:], inside[1:], near[1:].transpose(0, 2, 1), strict=True
+    ):
+        both = seen & inside[0]
+        own_x, own_y = near[0].T
+        shifts.append(
+            [
+                _median(own[own_y, own_x].astype(np.float32) - lent[y, x], both)
+                for own, lent in zip(pieces[0].planes, piece.planes, strict=True)
+            ]
+        )
+    return shifts
+
+
+def _median(values: NDArray[np.float32], chosen: NDArray[np.bool_]) -> float:
+    """Returns the (upper) median of some values, 0 of none."""
+    found = np.sort(values[chosen])
+    return float(found[len(found) // 2]) if len(found) else 0.0
 
 
 @lru_cache(maxsize=8)
 def _spread_out(width: int, height: int) -> Floats:
     """Returns points all over a plane, in its samples."""
-    x, y = np.linspace(0, width - 1, 33), np.linspace(0, height - 1, 19)
+    x, y = np.linspace(0, width - 1, 25), np.linspace(0, height - 1, 14)
     return np.stack([axis.ravel() for axis in np.meshgrid(x, y)], axis=-1)
 
 
@@ -356,4 +436,4 @@ def _points(aspect: float) -> Floats:
 
 
 def _inside(points: Floats, aspect: float) -> NDArray[np.bool_]:
-    return np.asarray((np.abs(points) <= (aspect / 2, 0.5)).all(axis=1))
+    return np.asarray((np.abs(points) <= (aspect / 2, 0.5)).all(axis=-1))

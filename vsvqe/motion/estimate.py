@@ -1,5 +1,6 @@
 """The motion of the camera between two pictures, and how far it can be trusted."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -7,13 +8,26 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from . import mesh as meshes
 from .flow import FLOWS, FlowName, Matches, Picture, match
+from .mesh import Mesh
 from .transform import Floats, Matrix, apply, corners, decompose, points_from_pixels
 
-type ModelName = Literal["translation", "similarity", "affine", "homography"]
+type ModelName = Literal["translation", "similarity", "affine", "homography", "rolling", "mesh"]
 
-MODELS: tuple[ModelName, ...] = ("translation", "similarity", "affine", "homography")
-"""From the simplest."""
+MODELS: tuple[ModelName, ...] = (
+    "translation",
+    "similarity",
+    "affine",
+    "homography",
+    "rolling",
+    "mesh",
+)
+"""The first four from the simplest; ``"rolling"`` goes beyond ``"affine"``, ``"mesh"`` beyond
+``"homography"``."""
+
+# The homographies that are tried before a model that is none.
+_PLAIN: dict[ModelName, ModelName] = {"rolling": "affine", "mesh": "homography"}
 
 # What is not within so many pixels (at 360 lines) of a common motion moves by itself, or was found
 # wrongly. No point is followed more exactly than to the second, whatever the size.
@@ -22,12 +36,17 @@ _LEAST_INLIER = 0.7
 # Scale of the weights that tell good inliers from bad: this many robust deviations weigh half.
 _HALF_WEIGHT = 2.0
 _PASSES = 3
+# A mesh also follows what is so many times as far from the common motion: what is nearer than the
+# rest of the scene, or farther away.
+_NEAR = 3.0
 
-_PARAMETERS: dict[ModelName, int] = {
+_PARAMETERS: dict[ModelName | None, int] = {
+    None: 0,
     "translation": 2,
     "similarity": 4,
     "affine": 6,
     "homography": 8,
+    "rolling": 8,
 }
 # Inliers without which a model is not tried: more than it needs, because they are not independent.
 _SUPPORT: dict[ModelName, int] = {
@@ -35,6 +54,8 @@ _SUPPORT: dict[ModelName, int] = {
     "similarity": 10,
     "affine": 40,
     "homography": 60,
+    "rolling": 60,
+    "mesh": 80,
 }
 # And the deviation that their places must have, in units of the height, so that they hold it: along
 # a line for a similarity, across it too for the others.
@@ -69,9 +90,11 @@ class MotionSettings:
         flow: How points are followed: ``"lk"`` (corners and pyramidal Lucas-Kanade, the quickest
             and the most exact), ``"dis"`` or ``"farneback"`` (dense flow).
         model: The most complex motion that is considered: ``"translation"``, ``"similarity"``
-            (and rotation and scale), ``"affine"`` (and shear) or ``"homography"`` (and
-            perspective). Where a simpler one explains a pair as well, or there is too little to
-            go by, the simpler one is taken.
+            (and rotation and scale), ``"affine"`` (and shear), ``"homography"`` (and
+            perspective), ``"rolling"`` (affine, and every row at its own speed, as rolling
+            shutters see it) or ``"mesh"`` (a homography, and how far a grid of points is off it).
+            Where a simpler one explains a pair as well, or there is too little to go by, the
+            simpler one is taken.
 
     Raises:
         ValueError: A name is not one of these.
@@ -94,6 +117,8 @@ class Motion(NamedTuple):
     """Maps a point of the first frame to where its content is in the second; centred units."""
     confidence: float
     """0 (a guess: the matrix is the identity) to 1."""
+    mesh: Mesh | None = None
+    """How far off that points of the first frame are in the second, if it matters."""
 
 
 def estimate(previous: Picture, current: Picture, settings: MotionSettings) -> Motion:
@@ -143,32 +168,60 @@ def estimate(previous: Picture, current: Picture, settings: MotionSettings) -> M
     return _motion(matches, settings.model, current.shape[1], current.shape[0])
 
 
+class _Points(NamedTuple):
+    """Points of both pictures, in centred units, and how well each is known."""
+
+    before: Floats
+    after: Floats
+    weights: Floats
+
+    def at(self, chosen: NDArray[np.bool_]) -> "_Points":
+        """Returns some of them."""
+        return _Points(*(each[chosen] for each in self))
+
+
 def _motion(matches: Matches, model: ModelName, width: int, height: int) -> Motion:
     """Returns the motion that most of the points share."""
     nothing = Motion(np.eye(3), 0.0)
     common = _common(matches, height)
     if common.sum() < _SUPPORT["translation"]:
         return nothing
-    before = points_from_pixels(matches.before[common], width, height)
-    after = points_from_pixels(matches.after[common], width, height)
-    weights = matches.weights[common]
-    across, along = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(before.T)), 0.0))
+    followed = _Points(
+        points_from_pixels(matches.before, width, height),
+        points_from_pixels(matches.after, width, height),
+        matches.weights,
+    )
+    points = followed.at(common)
+    count = len(points.before)
+    across, along = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(points.before.T)), 0.0))
+    plain = _PLAIN.get(model, model)
     supported = [
         name
-        for name in MODELS[: MODELS.index(model) + 1]
-        if len(before) >= _SUPPORT[name]
-        and (along if name == "similarity" else across) >= _SPREAD[name]
+        for name in MODELS[: MODELS.index(plain) + 1]
+        if count >= _SUPPORT[name] and (along if name == "similarity" else across) >= _SPREAD[name]
     ]
-    matrix = _simplest(before, after, weights, supported)
+    matrix, name = _simplest(points, supported)
     if (np.abs(decompose(matrix)) > _FASTEST).any():
         return nothing
-    confidence = min(1.0, len(before) / _MANY) * min(1.0, common.mean() / _SHARE)
-    confidence *= min(1.0, len(before) / (_SHARE * matches.candidates))
+    confidence = min(1.0, count / _MANY) * min(1.0, common.mean() / _SHARE)
+    confidence *= min(1.0, count / (_SHARE * matches.candidates))
     if confidence < _DOUBTFUL:
         return Motion(np.eye(3), confidence)
-    if _farthest(matrix, width / height) * height < _LEAST:
-        matrix = np.eye(3)
-    return Motion(matrix, confidence)
+    aspect = width / height
+    if _farthest(matrix, aspect) * height < _LEAST:
+        return Motion(np.eye(3), confidence)
+    mesh = None
+    if plain != model and supported[-1] == plain and count >= _SUPPORT[model]:
+        if model == "rolling":
+            matrix, mesh = _in_rows(points, matrix, name, aspect)
+        else:
+            mesh = _in_cells(_near(followed, matrix, height), matrix, aspect)
+    return Motion(matrix, confidence, mesh)
+
+
+def _threshold(height: int) -> float:
+    """Returns how far off the common motion, in pixels, a point may be."""
+    return max(_INLIER * height / 360, _LEAST_INLIER)
 
 
 def _common(matches: Matches, height: int) -> NDArray[np.bool_]:
@@ -176,55 +229,135 @@ def _common(matches: Matches, height: int) -> NDArray[np.bool_]:
     none = np.zeros(len(matches.before), bool)
     if len(none) < _SUPPORT["translation"]:
         return none
-    threshold = max(_INLIER * height / 360, _LEAST_INLIER)
     # Its random numbers begin anew at every call.
     _, inliers = cv2.estimateAffine2D(
         matches.before,
         matches.after,
         method=cv2.USAC_MAGSAC,
-        ransacReprojThreshold=threshold,
+        ransacReprojThreshold=_threshold(height),
         maxIters=500,
         confidence=0.995,
     )
     return none if inliers is None else inliers.ravel().astype(bool)
 
 
-def _simplest(
-    before: Floats,
-    after: Floats,
-    weights: Floats,
-    supported: list[ModelName],
-) -> Matrix:
+def _near(points: _Points, matrix: Matrix, height: int) -> _Points:
+    """Returns the points that follow a motion roughly."""
+    distance = np.linalg.norm(apply(matrix, points.before) - points.after, axis=1)
+    return points.at(distance * height < _NEAR * _threshold(height))
+
+
+def _simplest(points: _Points, supported: list[ModelName]) -> tuple[Matrix, ModelName | None]:
     """Returns the simplest motion that is as good as the most complex one that is supported."""
-    best, weights = _fitted(before, after, weights, supported[-1])
-    error = _error(best, before, after, weights)
-    freedom = 2 * _INDEPENDENT * len(before) - _PARAMETERS[supported[-1]]
+    before, after, _ = points
+    last = supported[-1]
+    best, weights = _fitted(
+        _FITS[last](before, after), lambda matrix: apply(matrix, before), points
+    )
+    error = _error(apply(best, before), after, weights)
     for name in (None, *supported[:-1]):
-        simple = np.eye(3) if name is None else _FITS[name](before, after, weights)
-        saved = _PARAMETERS[supported[-1]] - (0 if name is None else _PARAMETERS[name])
-        worse = _error(simple, before, after, weights) - error
-        if worse * freedom <= _F_LEVEL * saved * error:
-            return simple
-    return best
+        simple = np.eye(3) if name is None else _FITS[name](before, after)(weights)
+        gain = _error(apply(simple, before), after, weights) - error
+        if not _explains(gain, error, _PARAMETERS[last], _PARAMETERS[name], len(before)):
+            return simple, name
+    return best, last
 
 
-def _fitted(
-    before: Floats, after: Floats, weights: Floats, model: ModelName
-) -> tuple[Matrix, Floats]:
-    """Fits a model, and again with less weight on what is far from it; returns the weights too."""
-    fit = _FITS[model]
-    reweighted = weights
+def _in_rows(
+    points: _Points, matrix: Matrix, name: ModelName | None, aspect: float
+) -> tuple[Matrix, Mesh | None]:
+    """Fits an affine motion to which every row adds a similarity in proportion to its height.
+
+    A rolling shutter takes the rows at different times: a camera that gets faster moves each of
+    them by another amount. Baker et al., "Removing rolling shutter wobble", CVPR 2010, take such
+    a motion for each row; here it is of first order in the height. How fast the shutter is need
+    not be known.
+
+    Returns:
+        The motion, with what of it is not affine as a mesh; the given one where it does as well.
+    """
+    before, after, _ = points
+    equations = np.vstack(_rolling(before))
+    targets = after.T.ravel()
+
+    def moved(solution: Floats) -> Floats:
+        return np.asarray((equations @ solution).reshape(2, -1).T)
+
+    solution, weights = _fitted(
+        lambda weights: _solved(equations, targets, np.tile(weights, 2)), moved, points
+    )
+    error = _error(moved(solution), after, weights)
+    gain = _error(apply(matrix, before), after, weights) - error
+    if not _explains(gain, error, _PARAMETERS["rolling"], _PARAMETERS[name], len(before)):
+        return matrix, None
+    vertices = meshes.vertices(aspect).reshape(-1, 2)
+    bent = np.stack([of[:, 6:] @ solution[6:] for of in _rolling(vertices)], axis=1)
+    affine = np.vstack([solution[:6].reshape(2, 3), [0.0, 0.0, 1.0]])
+    return affine, bent.reshape(meshes.ROWS, meshes.COLUMNS, 2)
+
+
+def _rolling(places: Floats) -> tuple[Floats, Floats]:
+    """Returns what the eight parameters of rows in motion do to x and to y: two times N x 8."""
+    (x, y), one, zero = places.T, np.ones(len(places)), np.zeros(len(places))
+    # The rate of a similarity is (c x - d y, d x + c y); a row has it for a time of y.
+    return (
+        np.stack([x, y, one, zero, zero, zero, x * y, -y * y], axis=1),
+        np.stack([zero, zero, zero, x, y, one, y * y, x * y], axis=1),
+    )
+
+
+def _in_cells(points: _Points, matrix: Matrix, aspect: float) -> Mesh | None:
+    """Fits a mesh to what a motion leaves; none where it is not worth its parameters.
+
+    After Liu, Tan, Yuan, Sun and Zeng, "MeshFlow: minimum latency online video stabilization",
+    ECCV 2016, who take medians around each vertex; here it is a smooth fit by least squares.
+    """
+    before, after, _ = points
+    moved = apply(matrix, before)
+    basis = meshes.bilinear(before, aspect)
+    mesh, weights = _fitted(
+        lambda weights: meshes.fitted(basis, after - moved, weights),
+        lambda mesh: moved + basis @ mesh.reshape(-1, 2),
+        points,
+    )
+    error = _error(moved + basis @ mesh.reshape(-1, 2), after, weights)
+    gain = _error(moved, after, weights) - error
+    parameters = _PARAMETERS["homography"] + meshes.freedom(basis, weights)
+    return (
+        mesh if _explains(gain, error, parameters, _PARAMETERS["homography"], len(before)) else None
+    )
+
+
+def _fitted[T](
+    fit: Callable[[Floats], T], moved: Callable[[T], Floats], points: _Points
+) -> tuple[T, Floats]:
+    """Fits with weights, and again with less on what is far from it; returns the weights too."""
+    weights = points.weights
     for _ in range(_PASSES):
-        matrix = fit(before, after, reweighted)
-        distance = np.linalg.norm(apply(matrix, before) - after, axis=1)
-        scale = _HALF_WEIGHT * 1.4826 * float(np.median(distance)) + 1e-9
-        reweighted = weights / (1 + np.square(distance / scale))
-    return fit(before, after, reweighted), reweighted
+        distance = np.linalg.norm(moved(fit(weights)) - points.after, axis=1)
+        middle = np.partition(distance, len(distance) // 2)[len(distance) // 2]
+        scale = _HALF_WEIGHT * 1.4826 * float(middle) + 1e-9
+        weights = points.weights / (1 + np.square(distance / scale))
+    return fit(weights), weights
 
 
-def _error(matrix: Matrix, before: Floats, after: Floats, weights: Floats) -> float:
+def _explains(gain: float, error: float, parameters: float, fewer: float, count: int) -> bool:
+    """Whether a model explains more than one with fewer parameters, by the F test.
+
+    Args:
+        gain: By how much less error it has.
+        error: What it leaves, a weighted sum of squares.
+        parameters: Of the model.
+        fewer: Parameters of the other one.
+        count: Points that they were fitted to.
+    """
+    freedom = 2 * _INDEPENDENT * count - parameters
+    return gain * freedom > _F_LEVEL * (parameters - fewer) * error
+
+
+def _error(moved: Floats, after: Floats, weights: Floats) -> float:
     """Returns the weighted sum of squares of what a motion leaves."""
-    return float(weights @ np.square(apply(matrix, before) - after).sum(axis=1))
+    return float(weights @ np.square(moved - after).sum(axis=1))
 
 
 def _farthest(matrix: Matrix, aspect: float) -> float:
@@ -233,31 +366,46 @@ def _farthest(matrix: Matrix, aspect: float) -> float:
     return float(np.linalg.norm(apply(matrix, points) - points, axis=1).max())
 
 
-def _translation(before: Floats, after: Floats, weights: Floats) -> Matrix:
-    matrix = np.eye(3)
-    matrix[:2, 2] = weights @ (after - before) / weights.sum()
-    return matrix
+type _Fit = Callable[[Floats], Matrix]
+"""Returns the motion that fits best with the given weights of the points."""
 
 
-def _similarity(before: Floats, after: Floats, weights: Floats) -> Matrix:
+def _translation(before: Floats, after: Floats) -> _Fit:
+    def fit(weights: Floats) -> Matrix:
+        matrix = np.eye(3)
+        matrix[:2, 2] = weights @ (after - before) / weights.sum()
+        return matrix
+
+    return fit
+
+
+def _similarity(before: Floats, after: Floats) -> _Fit:
     """Umeyama's closed form, in the plane."""
-    middle, target = (weights @ points / weights.sum() for points in (before, after))
-    (x, y), (u, v) = (before - middle).T, (after - target).T
-    power = weights @ (x * x + y * y)
-    cos, sin = weights @ (x * u + y * v) / power, weights @ (x * v - y * u) / power
-    turn = np.array([[cos, -sin], [sin, cos]])
-    matrix = np.eye(3)
-    matrix[:2, :2] = turn
-    matrix[:2, 2] = target - turn @ middle
-    return matrix
+
+    def fit(weights: Floats) -> Matrix:
+        middle, target = (weights @ points / weights.sum() for points in (before, after))
+        (x, y), (u, v) = (before - middle).T, (after - target).T
+        power = weights @ (x * x + y * y)
+        cos, sin = weights @ (x * u + y * v) / power, weights @ (x * v - y * u) / power
+        turn = np.array([[cos, -sin], [sin, cos]])
+        matrix = np.eye(3)
+        matrix[:2, :2] = turn
+        matrix[:2, 2] = target - turn @ middle
+        return matrix
+
+    return fit
 
 
-def _affine(before: Floats, after: Floats, weights: Floats) -> Matrix:
+def _affine(before: Floats, after: Floats) -> _Fit:
     places = np.column_stack([before, np.ones(len(before))])
-    return np.vstack([_solved(places, after, weights).T, [0.0, 0.0, 1.0]])
+
+    def fit(weights: Floats) -> Matrix:
+        return np.vstack([_solved(places, after, weights).T, [0.0, 0.0, 1.0]])
+
+    return fit
 
 
-def _homography(before: Floats, after: Floats, weights: Floats) -> Matrix:
+def _homography(before: Floats, after: Floats) -> _Fit:
     """The direct linear transform with its last element fixed: near the identity it is safe."""
     places = np.column_stack([before, np.ones(len(before))])
     zeros = np.zeros_like(places)
@@ -267,17 +415,25 @@ def _homography(before: Floats, after: Floats, weights: Floats) -> Matrix:
             np.hstack([zeros, places, -after[:, 1:] * before]),
         ]
     )
-    solution = _solved(equations, after.T.ravel(), np.tile(weights, 2))
-    return np.append(solution, 1.0).reshape(3, 3)
+    targets = after.T.ravel()
+
+    def fit(weights: Floats) -> Matrix:
+        solution = _solved(equations, targets, np.tile(weights, 2))
+        return np.append(solution, 1.0).reshape(3, 3)
+
+    return fit
 
 
 def _solved(equations: Floats, targets: Floats, weights: Floats) -> Floats:
     """Solves by least squares; the few normal equations take a fraction of the time."""
-    weighted = (equations * weights[:, None]).T
-    return np.linalg.lstsq(weighted @ equations, weighted @ targets, rcond=None)[0]
+    weighted = equations.T * weights
+    normal = weighted @ equations
+    # Far below what the points say, and enough where they say nothing.
+    normal.flat[:: len(normal) + 1] += 1e-12 * np.trace(normal) + 1e-300
+    return np.linalg.solve(normal, weighted @ targets)
 
 
-_FITS = {
+_FITS: dict[ModelName, Callable[[Floats, Floats], _Fit]] = {
     "translation": _translation,
     "similarity": _similarity,
     "affine": _affine,

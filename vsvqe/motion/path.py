@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .estimate import Motion
+from .mesh import COLUMNS, ROWS, Mesh
 from .transform import Floats, Matrix, apply, compose, corners, normalised, similarities
 
 type MethodName = Literal["kalman", "gaussian", "l1"]
@@ -85,6 +86,8 @@ _L1_WEIGHTS = (1.0, 0.9, 10.0, 300.0)
 # Shear and perspective that a correction may have at most. Those of handheld clips stay below 0.02;
 # more would only come from a wrong measurement.
 _RESIDUE_LIMIT = 0.05
+# And displacement of a part of the picture, in heights.
+_BEND_LIMIT = 0.04
 
 # Neighbours that stand in for a motion that is not known: deviation in frames.
 _STAND_IN = 3.0
@@ -146,6 +149,48 @@ def correction(motions: Sequence[Motion], centre: int, settings: PathSettings) -
     if np.linalg.norm(apply(matrix, points) - points, axis=1).max() < _LEAST:
         return np.eye(3)
     return matrix
+
+
+def bend(motions: Sequence[Motion], centre: int, settings: PathSettings) -> Mesh | None:
+    """Returns what steadies one frame beside its ``correction``, where motions have a mesh.
+
+    As shear and perspective do, displacements add up to first order, and their slow part stays.
+
+    Args:
+        motions: As for ``correction``.
+        centre: As for ``correction``.
+        settings: How the path is smoothed.
+
+    Returns:
+        How far from where ``correction`` maps them points of the steadied frame are to be seen;
+        ``None`` where no motion has a mesh, or nothing is left to correct.
+
+    Example:
+        The top left of one frame is off by 0.01 heights, and back in the next one:
+
+        >>> import numpy as np
+        >>> from vsvqe.motion.estimate import Motion
+        >>> from vsvqe.motion.mesh import COLUMNS, ROWS
+        >>> from vsvqe.motion.path import PathSettings, bend
+        >>> off = np.zeros((ROWS, COLUMNS, 2))
+        >>> off[0, 0, 0] = 0.01
+        >>> meshes = [None, None, None, off, -off, None, None]
+        >>> motions = [Motion(np.eye(3), 1.0, mesh) for mesh in meshes]
+        >>> bend(motions, 4, PathSettings(smoothing=6))[0, 0].round(3).tolist()
+        [0.007, 0.0]
+    """
+    if settings.smoothing == 0 or all(motion.mesh is None for motion in motions):
+        return None
+    each = np.zeros((len(motions) + 1, ROWS, COLUMNS, 2))
+    for n, motion in enumerate(motions, 1):
+        if motion.mesh is not None:
+            # Those that others supply may have numbers of any size.
+            each[n] = motion.confidence * np.clip(motion.mesh, -_BEND_LIMIT, _BEND_LIMIT)
+    path = -np.cumsum(each, axis=0)
+    weights = _kalman(len(path), centre, settings.smoothing)
+    smooth = np.tensordot(weights, path - path[centre], axes=1)
+    found = _bounded(smooth, np.full(smooth.shape, _BEND_LIMIT))
+    return found if np.abs(found).max() >= _LEAST else None
 
 
 def locked(motions: Sequence[Motion], centre: int, reference: int) -> Matrix:

@@ -1,16 +1,21 @@
 """Samples the planes of a frame where a homography says: one resampling, at the plane's own depth.
 
-The kernel is the bicubic one of Keys with a = -0.75. It is evaluated at the exact position of each
-sample: from version 5 on, OpenCV no longer rounds positions to 1/32 of a pixel.
+The bicubic kernel is that of Keys with a = -0.75. It is evaluated at the exact position of each
+sample: from version 5 on, OpenCV no longer rounds its positions to 1/32 of a pixel. Those of the
+Lanczos kernel it does: on photographs the result is 68 dB from the exact one, which is less than
+rounding to 8 bits takes.
 """
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .transform import Matrix, corners, to_pixels
+from .mesh import COLUMNS, ROWS, Mesh, hats
+from .transform import Matrix, corners, normalised, pixel_units
 from .transform import apply as mapped
 
 type Samples = NDArray[Any]
@@ -19,12 +24,17 @@ type Samples = NDArray[Any]
 type Edge = Literal["mirror", "replicate", "wrap", "black"]
 """What lies beyond the edge of a frame."""
 
+type Kernel = Literal["bicubic", "lanczos"]
+"""What samples are weighted by: see ``sample``."""
+
 _EDGES = {
     "mirror": cv2.BORDER_REFLECT,
     "replicate": cv2.BORDER_REPLICATE,
     "wrap": cv2.BORDER_WRAP,
     "black": cv2.BORDER_CONSTANT,
 }
+
+_KERNELS = {"bicubic": cv2.INTER_CUBIC, "lanczos": cv2.INTER_LANCZOS4}
 
 # A picture that is shifted by less than this, in pixels, can't be told from itself.
 _IMPERCEPTIBLE = 1 / 64
@@ -63,8 +73,10 @@ class Region(NamedTuple):
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
-def moves(correction: Matrix, width: int, height: int) -> bool:
-    """Whether a correction shifts any pixel of a frame of this size perceptibly."""
+def moves(correction: Matrix, width: int, height: int, bend: Mesh | None = None) -> bool:
+    """Whether a correction, and what it is bent by, shifts pixels of a frame perceptibly."""
+    if bend is not None and np.abs(bend).max() * height > _IMPERCEPTIBLE:
+        return True
     points = corners(width / height)
     return bool(np.abs(mapped(correction, points) - points).max() * height > _IMPERCEPTIBLE)
 
@@ -79,14 +91,49 @@ def for_plane(correction: Matrix, width: int, height: int, siting: Siting) -> Ma
         height: Of the frame's luma.
         siting: Of the plane.
     """
+    units, back = _units(width, height, siting)
+    return normalised(back @ correction @ units)
+
+
+@lru_cache(maxsize=32)
+def _units(width: int, height: int, siting: Siting) -> tuple[Matrix, Matrix]:
+    """Returns what maps the samples of a plane to centred units, and back."""
     step_x, step_y, offset_x, offset_y = siting
     to_luma = np.array([[step_x, 0.0, offset_x], [0.0, step_y, offset_y], [0.0, 0.0, 1.0]])
-    matrix = np.linalg.inv(to_luma) @ to_pixels(correction, width, height) @ to_luma
-    return np.asarray(matrix / matrix[2, 2], np.float64)
+    units = pixel_units(width, height) @ to_luma
+    return units, np.linalg.inv(units)
 
 
-def grid(matrix: Matrix, region: Region) -> Grid:
-    """Returns where a homography of a plane's samples maps those of a region."""
+class Bend(NamedTuple):
+    """How far from where a homography maps them samples of a plane are to be taken."""
+
+    shifts: NDArray[np.float32]
+    """In samples, ROWS x COLUMNS x 2; see ``mesh``."""
+    columns: tuple[float, float]
+    """What sample i of a row is multiplied by and has added, to give its part of the width."""
+    rows: tuple[float, float]
+    """The same from the top to the bottom."""
+
+
+def bend_for_plane(mesh: Mesh, width: int, height: int, siting: Siting) -> Bend:
+    """Returns a mesh for the samples of a plane.
+
+    Args:
+        mesh: In centred units.
+        width: Of the frame's luma.
+        height: Of the frame's luma.
+        siting: Of the plane.
+    """
+    step_x, step_y, offset_x, offset_y = siting
+    return Bend(
+        (mesh * (height / step_x, height / step_y)).astype(np.float32),
+        (step_x / width, (offset_x + 0.5) / width),
+        (step_y / height, (offset_y + 0.5) / height),
+    )
+
+
+def grid(matrix: Matrix, region: Region, bend: Bend | None = None) -> Grid:
+    """Returns where a homography of a plane's samples maps those of a region, and a bend shifts."""
     x = np.arange(region.left, region.right, dtype=np.float64)
     y = np.arange(region.top, region.bottom, dtype=np.float64)[:, None]
     columns = matrix[:, :1] * x
@@ -97,6 +144,11 @@ def grid(matrix: Matrix, region: Region) -> Grid:
     if matrix[2, 0] or matrix[2, 1]:
         scale = 1 / (columns[2].astype(np.float32) + rows[2].astype(np.float32)[:, None])
         positions = [position * scale for position in positions]
+    if bend is not None:
+        across = hats(bend.columns[0] * x + bend.columns[1], COLUMNS).astype(np.float32)
+        down = hats(bend.rows[0] * y[:, 0] + bend.rows[1], ROWS).astype(np.float32)
+        for i, position in enumerate(positions):
+            position += down @ bend.shifts[..., i] @ across.T
     return Grid(*positions)
 
 
@@ -105,6 +157,7 @@ def sample(
     positions: Grid,
     out: Samples,
     *,
+    kernel: Kernel = "bicubic",
     edge: Edge = "mirror",
     black: float = 0.0,
     peak: float = np.inf,
@@ -115,6 +168,7 @@ def sample(
         plane: The input.
         positions: Where to sample it.
         out: Takes the result; the same type as ``plane``, the size of ``positions``.
+        kernel: ``"bicubic"`` (Keys, a = -0.75) or ``"lanczos"`` (four lobes).
         edge: What lies beyond the plane.
         black: The sample that is black, for ``edge="black"``.
         peak: The highest code of the format; the kernel overshoots.
@@ -133,19 +187,72 @@ def sample(
         >>> out.tolist()
         [[3.5, 4.5]]
     """
+    options = _options(kernel, edge, black)
+    _resampled(
+        plane,
+        out,
+        peak,
+        lambda source, target: cv2.remap(source, *positions, dst=target, **options),
+    )
+
+
+def sample_all(
+    plane: Samples,
+    matrix: Matrix,
+    out: Samples,
+    *,
+    kernel: Kernel = "bicubic",
+    edge: Edge = "mirror",
+    black: float = 0.0,
+    peak: float = np.inf,
+) -> None:
+    """Resamples a whole plane where a homography says; it is quicker than ``sample`` for that.
+
+    Args:
+        plane: The input.
+        matrix: From ``for_plane``.
+        out: Takes the result; the same type and size as ``plane``.
+        kernel: As for ``sample``.
+        edge: As for ``sample``.
+        black: As for ``sample``.
+        peak: As for ``sample``.
+    """
+    options = _options(kernel, edge, black)
+    options["flags"] = options.pop("interpolation") | cv2.WARP_INVERSE_MAP
+    options["dsize"] = out.shape[::-1]
+    if matrix[2, 0] or matrix[2, 1]:
+        _resampled(
+            plane,
+            out,
+            peak,
+            lambda source, target: cv2.warpPerspective(source, matrix, dst=target, **options),
+        )
+    else:
+        _resampled(
+            plane,
+            out,
+            peak,
+            lambda source, target: cv2.warpAffine(source, matrix[:2], dst=target, **options),
+        )
+
+
+def _options(kernel: Kernel, edge: Edge, black: float) -> dict[str, Any]:
+    return {
+        "interpolation": _KERNELS[kernel],
+        "borderMode": _EDGES[edge],
+        "borderValue": (black,) * 4,
+    }
+
+
+def _resampled(
+    plane: Samples, out: Samples, peak: float, resample: Callable[[Samples, Samples], object]
+) -> None:
+    """Resamples in a type that OpenCV knows, and keeps the result within the format."""
     if plane.dtype == np.float16:
         single = np.empty(out.shape, np.float32)
-        sample(plane.astype(np.float32), positions, single, edge=edge, black=black)
+        resample(plane.astype(np.float32), single)
         out[...] = single
         return
-    cv2.remap(
-        plane,
-        positions.x,
-        positions.y,
-        cv2.INTER_CUBIC,
-        dst=out,
-        borderMode=_EDGES[edge],
-        borderValue=(black,) * 4,
-    )
+    resample(plane, out)
     if out.dtype == np.uint16 and peak < np.iinfo(np.uint16).max:
         np.minimum(out, np.uint16(peak), out=out)

@@ -1,0 +1,115 @@
+"""Measures what ``Stabilize`` takes: on one core and on two, for a jump, and of memory.
+
+Decoded frames are held in memory, so decoding is in none of the figures. Every figure is the median
+of runs in processes of their own, which take turns.
+
+Example:
+    python scripts/stabilize_scaling.py data/shaky/gopro_max_heromode.mp4 --out docs/stabilize.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+# The checkout's own code is measured, whatever is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from vsvqe.evaluation.report import fill_section
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# A palindrome has no cut where it begins anew. The last line of a run is the figure.
+PREPARE = """\
+import resource, sys, time
+import cv2
+import vapoursynth as vs
+import vsvqe as vqe
+threads = {threads}
+vs.core.num_threads = threads
+cv2.setNumThreads(1)
+shot = vs.core.bs.VideoSource({path!r}, cachemode=0)[:100].resize.Bicubic(848, 480)
+shot.std.SetVideoCache(mode=1, fixedsize=1, maxsize=100)
+clip = (shot + shot[::-1]).std.Loop({length} // 200 + 1)[:{length}]
+for frame in shot.frames(close=True):
+    pass
+steady = vqe.Stabilize(clip)
+"""
+RUN = """\
+began = time.perf_counter()
+for frame in steady.frames(close=True):
+    pass
+print({length} / (time.perf_counter() - began))
+"""
+JUMP = """\
+began = time.perf_counter()
+steady.get_frame({frame}).close()
+print(time.perf_counter() - began)
+"""
+MEMORY = RUN + "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
+
+
+def figure(body: str, path: Path, *, threads: int, length: int, frame: int = 0) -> float:
+    """Runs a script in a process of its own and returns the number that it prints last."""
+    values = {"path": str(path), "threads": threads, "length": length, "frame": frame}
+    run = subprocess.run(
+        [sys.executable, "-c", (PREPARE + body).format(**values)],
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return float(run.stdout.split()[-1])
+
+
+def table(path: Path, turns: int, jump: int, lengths: tuple[int, int]) -> list[str]:
+    """Measures everything; returns the rows of a table."""
+    one, two, start, far = ([] for _ in range(4))
+    for _ in range(turns):
+        one.append(figure(RUN, path, threads=1, length=200))
+        two.append(figure(RUN, path, threads=2, length=200))
+        start.append(figure(JUMP, path, threads=2, length=jump + 1000, frame=200))
+        far.append(figure(JUMP, path, threads=2, length=jump + 1000, frame=jump))
+    ratio = statistics.median(b / a for a, b in zip(one, two, strict=True))
+    peaks = [figure(MEMORY, path, threads=2, length=length) for length in lengths]
+    return [
+        "| 848x480, decoding left out | |",
+        "| --- | --: |",
+        f"| one thread | {statistics.median(one):.1f} frames/s |",
+        f"| two threads | {statistics.median(two):.1f} frames/s |",
+        f"| two against one, median of the turns | {ratio:.2f} |",
+        f"| first frame asked for is 200 | {statistics.median(start):.2f} s |",
+        f"| first frame asked for is {jump} | {statistics.median(far):.2f} s |",
+        f"| most memory in a run of {lengths[0]} frames | {peaks[0]:.0f} MiB |",
+        f"| most memory in a run of {lengths[1]} frames | {peaks[1]:.0f} MiB |",
+    ]
+
+
+def main() -> None:
+    """Measures and writes."""
+    parser = argparse.ArgumentParser(description="Measures what Stabilize takes.")
+    parser.add_argument("clip", type=Path)
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--jump", type=int, default=5000, help="frame to jump to")
+    parser.add_argument("--lengths", type=int, nargs=2, default=(300, 1500), help="of long runs")
+    parser.add_argument("--out", type=Path, help="file whose section `scaling` is filled")
+    options = parser.parse_args()
+    lines = table(options.clip, options.turns, options.jump, tuple(options.lengths))
+    command = ["python", "scripts/stabilize_scaling.py", f"data/shaky/{options.clip.name}"]
+    command += ["--turns", str(options.turns), "--jump", str(options.jump), "--lengths"]
+    command += [*map(str, options.lengths), "--out", "docs/stabilize.md"]
+    lines += ["", f"Measured by `{shlex.join(command)}`."]
+    if options.out is None:
+        print("\n".join(lines))
+    else:
+        fill_section(options.out, "scaling", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
