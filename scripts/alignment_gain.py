@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from vsvqe.motion.alignment import samplings
-from vsvqe.training.pairs import find_pairs
+from vsvqe.training.pairs import DAMAGED, find_pairs
 from vsvqe.training.store import Planes, Store
 from vsvqe.training.tasks import damage_name
 
@@ -85,7 +85,7 @@ def main() -> None:
     options = parser.parse_args()
     store = Store(options.cache, "valid-*")
     gains: dict[str, dict[str, list[float]]] = {name: {} for name in WINDOWS}
-    for pair in find_pairs(store, 1):
+    for pair in find_pairs(store, DAMAGED[1]):
         clip = store.planes(pair.shard, pair.damaged)
         clean = store.planes(pair.shard, pair.clean)
         flows = store.flows(pair.shard, pair.damaged)

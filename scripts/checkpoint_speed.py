@@ -1,7 +1,7 @@
 """Measures how fast checkpoints run on every engine: as they are in PyTorch, and converted.
 
     pip install ".[torch,openvino]"
-    python scripts/checkpoint_speed.py --size 160x96
+    python scripts/checkpoint_speed.py --size 320x180 --page docs/checkpoint-speed.md
 
 The engines take turns, so that what else the machine does falls on all of them alike; ratios are
 medians of the ratios of each turn. Weights are random, which does not matter for speed.
@@ -9,32 +9,52 @@ medians of the ratios of each turn. Weights are random, which does not matter fo
 
 import argparse
 import hashlib
-import logging
+import os
+import platform
+import shlex
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from spandrel.architectures.ESRGAN import ESRGAN
+from spandrel.architectures.SPAN import SPAN
+from spandrel.architectures.SwinIR import SwinIR
 from torch import nn
 
 from vsvqe.checkpoints.models import load
-from vsvqe.inference.session import SessionRequest, open_session
+from vsvqe.inference.errors import BackendUnavailable
+from vsvqe.inference.session import Session, SessionRequest, open_session
 from vsvqe.nets.basicvsr import BasicVSR
 from vsvqe.nets.basicvsrpp import BasicVSRPlusPlus
+from vsvqe.nets.fsrcnn import FSRCNN
 from vsvqe.nets.iconvsr import IconVSR
 from vsvqe.nets.realbasicvsr import RealBasicVSR
 from vsvqe.nets.srresnet import MSRResNet
 
-ENGINES = ("torch", "cpu", "openvino")
-RECURRENT: dict[str, Callable[[], nn.Module]] = {
-    "BasicVSR": BasicVSR,
-    "IconVSR": IconVSR,
-    "BasicVSR++": BasicVSRPlusPlus,
-    "RealBasicVSR": RealBasicVSR,
-}
+ENGINES = {"torch": "PyTorch", "cpu": "ONNX Runtime", "openvino": "OpenVINO"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network of the table.
+
+    Attributes:
+        name: For people.
+        file: Name of the checkpoint; that of some networks tells their scale.
+        make: Makes it in its published size.
+        recurrent: Whether it takes runs of frames.
+    """
+
+    name: str
+    file: str
+    make: Callable[[], nn.Module]
+    recurrent: bool = False
 
 
 def compact() -> nn.Module:
@@ -55,63 +75,148 @@ def dncnn() -> nn.Module:
     return nn.ModuleDict({"model": nn.Sequential(*layers)})
 
 
-IMAGE = {"Compact x4 (621K)": compact, "DnCNN (556K)": dncnn, "MSRResNet x4 (1.5M)": MSRResNet}
+def light_swinir() -> nn.Module:
+    """Returns the lightweight SwinIR of its paper, x4."""
+    network: nn.Module = SwinIR(
+        upscale=4,
+        window_size=8,
+        depths=[6, 6, 6, 6],
+        embed_dim=60,
+        num_heads=[6, 6, 6, 6],
+        mlp_ratio=2,
+        upsampler="pixelshuffledirect",
+    )
+    return network
 
 
-def row(name: str, path: Path, size: tuple[int, int], frames: int, turns: int) -> str:
+ENTRIES = (
+    Entry("FSRCNN x4, luma", "fsrcnn_x4", lambda: FSRCNN(4)),
+    Entry("DnCNN, luma, x1", "dncnn", dncnn),
+    Entry("SPAN x4, 48 channels", "span", lambda: SPAN(num_in_ch=3, num_out_ch=3)),
+    Entry("Compact x4, 16 layers", "compact", compact),
+    Entry("MSRResNet x4", "msrresnet", MSRResNet),
+    Entry("SwinIR x4, light", "swinir", light_swinir),
+    Entry("ESRGAN x4", "esrgan", lambda: ESRGAN(num_blocks=23)),
+    Entry("BasicVSR", "BasicVSR", BasicVSR, recurrent=True),
+    Entry("IconVSR", "IconVSR", IconVSR, recurrent=True),
+    Entry("BasicVSR++", "BasicVSRPlusPlus", BasicVSRPlusPlus, recurrent=True),
+    Entry("RealBasicVSR", "RealBasicVSR", RealBasicVSR, recurrent=True),
+)
+
+
+class Compiled:
+    """A network through ``torch.compile``, as a session."""
+
+    description = "PyTorch, compiled"
+
+    def __init__(self, network: nn.Module) -> None:
+        """Marks it to be compiled when it is first run."""
+        self._network = torch.compile(network.to(memory_format=torch.channels_last))
+
+    def run(self, arrays: Sequence[np.ndarray], out: Sequence[np.ndarray]) -> None:
+        """See ``Session.run``."""
+        with torch.inference_mode():
+            out[0][...] = self._network(torch.from_numpy(arrays[0])).numpy()
+
+
+def row(entry: Entry, path: Path, options: argparse.Namespace) -> str:
     """Measures one network and returns its row of the table.
 
     Args:
-        name: Of the network.
-        path: The checkpoint.
-        size: Width and height of the input.
-        frames: Length of a run for recurrent networks; 0 for image networks.
-        turns: How often each engine is measured.
+        entry: The network.
+        path: Its checkpoint.
+        options: Of the command line.
     """
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     checkpoint = load(path, sha256)
-    width, height = size
-    shape = (1, frames, 3, height, width) if frames else (1, checkpoint.channels, height, width)
-    request = SessionRequest(model=path, sha256=sha256, shapes=(("input", shape),), half=False)
-    picture = np.random.default_rng(0).random(shape, np.float32)
-    large = (*shape[:-2], height * checkpoint.scale, width * checkpoint.scale)
-    result = np.empty(large, np.float32)
-    engines = ENGINES[:1] if frames else ENGINES
-    sessions = {engine: open_session(request, engine)[0] for engine in engines}
-    times: dict[str, list[float]] = {engine: [] for engine in engines}
-    for turn in range(turns + 1):
+    width, height = map(int, options.size.split("x"))
+    wide, high = (-(-side // checkpoint.multiple) * checkpoint.multiple for side in (width, height))
+    lead = (1, options.frames, 3) if entry.recurrent else (1, checkpoint.channels)
+    picture = np.random.default_rng(0).random((*lead, high, wide), np.float32)
+    result = np.empty((*lead, high * checkpoint.scale, wide * checkpoint.scale), np.float32)
+    request = SessionRequest(
+        model=path, sha256=sha256, shapes=(("input", picture.shape),), half=False
+    )
+    sessions: dict[str, Session] = {}
+    for engine in ENGINES:
+        try:
+            sessions[engine] = open_session(request, engine)[0]
+        except BackendUnavailable as error:
+            print(error, file=sys.stderr)
+    if options.compile and not entry.recurrent:
+        sessions["compiled"] = Compiled(checkpoint.network)
+    times: dict[str, list[float]] = {engine: [] for engine in sessions}
+    for turn in range(options.turns + 1):
         for engine, session in sessions.items():
             began = time.perf_counter()
             session.run([picture], [result])
             if turn:  # the first one allocates
                 times[engine].append(time.perf_counter() - began)
-    cells = [f"{max(frames, 1) / statistics.median(times['torch']):.2f} fps"]
-    for engine in ENGINES[1:]:
+    frames = options.frames if entry.recurrent else 1
+    millions = sum(parameter.numel() for parameter in checkpoint.network.parameters()) / 1e6
+    cells = [f"{millions:.3g}M", f"{frames / statistics.median(times['torch']):.2f} fps"]
+    for engine in [*ENGINES, *(["compiled"] if options.compile else [])][1:]:
         pairs = zip(times["torch"], times.get(engine, []), strict=False)
         ratios = [pytorch / taken for pytorch, taken in pairs]
-        cells.append(f"{statistics.median(ratios):.1f}" if ratios else "-")
-    return f"| {name} | {' | '.join(cells)} |"
+        cells.append(f"{statistics.median(ratios):.2f}" if ratios else "-")
+    return f"| {entry.name} | {' | '.join(cells)} |"
+
+
+def page(table: Sequence[str], options: argparse.Namespace) -> str:
+    """Returns the table as a page that says how it was measured."""
+    words = ["python", "scripts/checkpoint_speed.py", "--size", options.size]
+    words += ["--turns", str(options.turns), "--frames", str(options.frames)]
+    words += ["--compile"] if options.compile else []
+    words += ["--networks", *options.networks] if options.networks else []
+    command = shlex.join([*words, "--page", str(options.page)])
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return "\n".join(
+        [
+            "# Speed of checkpoints",
+            "",
+            "Generated; do not edit. To measure again:",
+            "",
+            f"```sh\n{command}\n```",
+            "",
+            f"Networks in their published size, random weights, {options.size} in, single "
+            f"precision; recurrent ones over runs of {options.frames} frames. Measured on "
+            f"{cores} cores of {platform.machine()} with PyTorch {torch.__version__}, which other "
+            "work was using too: the engines took turns, and the ratios (medians of the turns) "
+            "hold better than the frame rate. A dash: this engine can't run it.",
+            "",
+            *table,
+            "",
+        ]
+    )
 
 
 def main() -> None:
-    """Prints the table."""
+    """Measures, prints the table, and writes the page if one is named."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--size", default="160x96", help="of the input, WIDTHxHEIGHT")
+    parser.add_argument("--size", default="320x180", help="of the input, WIDTHxHEIGHT")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--frames", type=int, default=5, help="of a run, for recurrent networks")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING)
-    width, height = map(int, arguments.size.split("x"))
-    print("| network | PyTorch | ONNX Runtime / PyTorch | OpenVINO / PyTorch |")
-    print("|---|--:|--:|--:|")
+    parser.add_argument("--compile", action="store_true", help="torch.compile too")
+    parser.add_argument("--networks", nargs="+", help="only these, by the name of their file")
+    parser.add_argument("--page", type=Path, help="Markdown page to write")
+    options = parser.parse_args()
+    titles = ["network", "parameters", "PyTorch"]
+    titles += [f"{name} / PyTorch" for name in [*ENGINES.values()][1:]]
+    titles += ["compiled / PyTorch"] if options.compile else []
+    table = [f"| {' | '.join(titles)} |", f"|---|{'--:|' * (len(titles) - 1)}"]
+    print(*table, sep="\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        for name, make in (IMAGE | RECURRENT).items():
-            path = Path(folder) / f"{name.split()[0]}.pth"
-            torch.save(make().state_dict(), path)
-            frames = arguments.frames if name in RECURRENT else 0
-            print(row(name, path, (width, height), frames, arguments.turns), flush=True)
+        for entry in ENTRIES:
+            if options.networks and entry.file not in options.networks:
+                continue
+            path = Path(folder) / f"{entry.file}.pth"
+            torch.save(entry.make().state_dict(), path)
+            table.append(row(entry, path, options))
+            print(table[-1], flush=True)
+    if options.page:
+        options.page.write_text(page(table, options), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ from vsvqe.nets.blocks import Convolution, ExpandedConv, conv3x3, separable3x3
 from vsvqe.nets.planes import PlanesNet
 from vsvqe.training.designs import DESIGNS
 from vsvqe.training.export import planes_model
-from vsvqe.training.pairs import Pairs
+from vsvqe.training.pairs import DAMAGED, Pairs
 from vsvqe.training.slimming import Arrays, pruned, quantise
 from vsvqe.training.store import Store
 from vsvqe.training.tasks import Distillation, Restoration, gains, start_from
@@ -118,7 +118,8 @@ class Study:
         weights = onnx.load(path).graph.initializer
         parameters = sum(int(np.prod(w.dims)) for w in weights if len(w.dims) in (1, 4))
         through = session_windows(path)
-        measured = gains(self.valid, self.base.window, self.base.scale, through)
+        scale = self.base.scale
+        measured = gains(self.valid, DAMAGED[scale], self.base.window, scale, through)
         self.rows.append(Row(name, path, parameters, measured, {}))
         log.info("%s: %s", name, measured)
         return path

@@ -29,7 +29,7 @@ from vsvqe.training.designs import DESIGNS, Material
 from vsvqe.training.export import export
 from vsvqe.training.prepare import prepare
 from vsvqe.training.store import Store
-from vsvqe.training.tasks import start_from
+from vsvqe.training.tasks import interpolated, start_from
 from vsvqe.training.trainer import Settings, Trainer
 
 
@@ -62,9 +62,10 @@ def train(options: argparse.Namespace) -> None:
 
 def command_line(options: argparse.Namespace) -> str:
     """Returns the command for a model card: everything but the paths and speed of one machine."""
-    words = ["python", "scripts/train.py", options.command, options.design]
+    words = ["python", "scripts/train.py", options.command]
+    words += [options.design] if options.command == "train" else []
     for name, value in vars(options).items():
-        local = name in ("command", "design", "threads", "workers", "pause", "device")
+        local = name in ("command", "design", "models", "threads", "workers", "pause", "device")
         if not local and value is not None:
             words += [f"--{name}", name.upper() if isinstance(value, Path) else str(value)]
     return shlex.join(words)
@@ -88,7 +89,13 @@ def write(options: argparse.Namespace) -> None:
     design = DESIGNS[json.loads((options.out / "run.json").read_text())["design"]]
     net = design.net()
     start_from(net, options.out / "checkpoint.pt")
-    export(net, options.models, options.name, design.description, record(options.out))
+    training = record(options.out)
+    if options.calm is not None:
+        calm = design.net()
+        start_from(calm, options.calm / "checkpoint.pt")
+        net.load_state_dict(interpolated(calm.state_dict(), net.state_dict(), options.share))
+        training["command"] += f"; {command_line(options)}"
+    export(net, options.models, options.name, design.description, training)
 
 
 def arguments() -> argparse.Namespace:
@@ -118,6 +125,10 @@ def arguments() -> argparse.Namespace:
     command.add_argument("--out", type=Path, required=True, help="folder of the training")
     command.add_argument("--models", type=Path, required=True, help="folder to write to")
     command.add_argument("--name", required=True, help="name of the model")
+    command.add_argument(
+        "--calm", type=Path, help="folder of the training that this one began with"
+    )
+    command.add_argument("--share", type=float, default=1.0, help="of this one's weights, 0 to 1")
     command = commands.add_parser("plot", help="draw learning curves")
     command.add_argument("--out", type=Path, required=True, nargs="+", help="training folders")
     command.add_argument("--picture", type=Path, required=True, help="file to write")

@@ -184,7 +184,7 @@ def test_shell_names_what_exists(block: Block) -> None:
         if len(words) > 1 and words[1].startswith("scripts/"):
             script = words[1]
             assert (ROOT / script).is_file()
-            command = words[2:3] if script.endswith("train.py") else []
+            command = words[2:3] if script.endswith(("train.py", "ablations.py")) else []
             known = help_of(script, *command)
             for option in (word for word in words if word.startswith("--")):
                 assert option in known, f"{script} has no {option}"

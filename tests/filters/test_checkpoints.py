@@ -226,12 +226,43 @@ def test_sizes_that_a_network_demands(tmp_path):
     assert (tensor(rgb) - wanted).abs().max() < 1e-4
 
 
-@pytest.mark.parametrize("backend", ["cpu", "openvino", vqe.Backend.OnnxCpu()], ids=str)
-def test_recurrent_networks_need_pytorch(recurrent, backend, openvino):
-    with pytest.raises(
-        vs.Error, match=r"^SuperRes: BasicVSR.pth .*run by PyTorch.*'torch' runs it"
-    ):
-        vqe.SuperRes(scene(), model=recurrent, backend=backend)
+@pytest.mark.parametrize("engine", ["cpu", "openvino"])
+@pytest.mark.parametrize("refine", [None, 0])
+def test_recurrent_networks_on_every_engine(recurrent, cleaning, engine, refine, request):
+    if engine == "openvino":
+        request.getfixturevalue("openvino")
+    model = recurrent if refine is None else cleaning
+    # Neither side is a multiple of 32, and the last run is shorter than the others.
+    clip = scene(50, 36, 7, vs.RGBS)
+    arguments = {"model": model, "refine": refine, "length": 4, "overlap": 1}
+    result, wanted = (
+        tensor(vqe.SuperRes(clip, backend=backend, **arguments)) for backend in (engine, "torch")
+    )
+    assert wanted.std() > 0.05
+    assert (result - wanted).abs().max() < 2e-5
+
+
+def test_recurrent_networks_are_kept_in_the_engine_folder(recurrent, tmp_path, fresh_sessions):
+    clip = scene(32, 24, 3, vs.RGBS)
+    arguments = {"model": recurrent, "backend": "cpu", "engine_folder": tmp_path}
+    first = pictures(vqe.SuperRes(clip, **arguments))
+    (folder,) = tmp_path.iterdir()
+    assert folder.name.endswith("-32x24")
+    files = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
+    assert {file.stem for file in files} == {"flow", "back", "onward"}
+    sessions._cache.clear()
+    again = pictures(vqe.SuperRes(clip, **arguments))
+    assert all(same(a, b) for a, b in zip(first, again, strict=True))
+    assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == files
+
+
+def test_deformable_alignment_needs_pytorch(tmp_path, fresh_sessions, caplog):
+    weights = checkpoints.random(checkpoints.basicvsrpp(8, 1, mmagic=True), gain=0.5)
+    path = checkpoints.saved(tmp_path / "plusplus.pth", weights)
+    with pytest.raises(vs.Error, match=r"^SuperRes: plusplus.pth .*no such steps.*'torch' runs"):
+        vqe.SuperRes(scene(), model=path, backend="cpu")
+    assert vqe.SuperRes(scene(32, 24, 2), model=path).get_frame(0).width == 128
+    assert "'torch' runs it" in caplog.text
 
 
 @pytest.mark.parametrize("model", ["shipped", "onnx"])
@@ -373,7 +404,8 @@ def reference(path, clip, length, overlap, starts=(0,)):
 @pytest.mark.parametrize(("length", "overlap"), [(4, 2), (3, 0), (20, 5), (1, 1)])
 def test_chunks_of_recurrent_networks(recurrent, length, overlap):
     clip = scene(32, 24, 10, vs.RGBS)
-    result = vqe.SuperRes(clip, model=recurrent, length=length, overlap=overlap, sc=False)
+    arguments = {"model": recurrent, "length": length, "overlap": overlap}
+    result = vqe.SuperRes(clip, backend="torch", sc=False, **arguments)
     assert (result.width, result.height, result.num_frames) == (128, 96, 10)
     wanted = reference(recurrent, clip, min(length, 10), overlap)
     assert wanted.std() > 0.05
@@ -384,7 +416,9 @@ def test_a_short_clip_is_one_run(recurrent):
     clip = scene(32, 24, 7, vs.RGBS)
     with torch.inference_mode():
         wanted = network_of(recurrent)(tensor(clip)[None])[0].clamp(0, 1)
-    assert (tensor(vqe.SuperRes(clip, model=recurrent)) - wanted).abs().max() < 1e-4
+    assert (
+        tensor(vqe.SuperRes(clip, model=recurrent, backend="torch")) - wanted
+    ).abs().max() < 1e-4
 
 
 def test_recurrent_runs_end_at_cuts(recurrent):
@@ -393,7 +427,7 @@ def test_recurrent_runs_end_at_cuts(recurrent):
     marked = joined.std.FrameEval(
         lambda n: joined.std.SetFrameProps(_SceneChangePrev=int(n == 6)) if n == 6 else joined
     )
-    arguments = {"model": recurrent, "length": 4, "overlap": 2}
+    arguments = {"model": recurrent, "length": 4, "overlap": 2, "backend": "torch"}
     result = tensor(vqe.SuperRes(marked, **arguments))
     wanted = reference(recurrent, marked, 4, 2, starts=(0, 6))
     assert (result - wanted).abs().max() < 1e-4
@@ -433,7 +467,10 @@ def test_tiles_of_recurrent_networks(tmp_path):
             weights[name] *= 0
     path = checkpoints.saved(tmp_path / "still.pth", weights)
     clip = scene(120, 80, 4, vs.RGBS)
-    whole, tiled = (tensor(vqe.SuperRes(clip, model=path, tile=tile)) for tile in (None, (80, 80)))
+    whole, tiled = (
+        tensor(vqe.SuperRes(clip, model=path, tile=tile, backend="torch"))
+        for tile in (None, (80, 80))
+    )
     assert (whole - tiled).abs().max() < 1e-4
 
 
@@ -448,7 +485,7 @@ def test_refine_repeats_the_cleaning(cleaning):
             thrice = thrice + network.image_cleaning(thrice[0])[None]
         wanted = {None: once, 255: once, 0: thrice}
         for refine, cleaned in wanted.items():
-            result = tensor(vqe.SuperRes(clip, model=cleaning, refine=refine))
+            result = tensor(vqe.SuperRes(clip, model=cleaning, refine=refine, backend="torch"))
             expected = network.basicvsr(cleaned)[0].clamp(0, 1)
             assert (result - expected).abs().max() < 1e-4
     assert (once - thrice).abs().max() > 0.01
@@ -469,8 +506,9 @@ def test_refine_is_for_realbasicvsr(recurrent, compact):
 def test_recurrent_networks_repeat_themselves(recurrent):
     # x16 is twice x4.
     clip = scene(16, 16, 2, vs.RGBS)
-    sixteen = vqe.SuperRes(clip, scale=16, model=recurrent)
-    twice = vqe.SuperRes(vqe.SuperRes(clip, model=recurrent), model=recurrent)
+    arguments = {"model": recurrent, "backend": "torch"}
+    sixteen = vqe.SuperRes(clip, scale=16, **arguments)
+    twice = vqe.SuperRes(vqe.SuperRes(clip, **arguments), **arguments)
     assert all_same(sixteen, twice)
 
 

@@ -19,12 +19,33 @@ def test_scale_defaults_to_the_models_own(backend):
     assert all_same(doubled, vqe.SuperRes(clip, scale=2, backend=backend))
 
 
-def test_scale_four_is_twice_two():
+def test_scale_four_of_a_model_for_two_is_twice_two():
     clip = scene(34, 18, 4, chroma_location=vs.CHROMA_TOP_LEFT)
-    four = vqe.SuperRes(clip, scale=4, backend="cpu")
+    four = vqe.SuperRes(clip, scale=4, model=NAME, backend="cpu")
     assert (four.width, four.height) == (136, 72)
     twice = vqe.SuperRes(vqe.SuperRes(clip, backend="cpu"), backend="cpu")
     assert all_same(four, twice)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "size"),
+    [
+        ({}, NAME, (128, 96)),
+        ({"scale": 2}, NAME, (128, 96)),
+        ({"scale": 4}, "superres-x4-balanced-v1", (256, 192)),
+        ({"height": 90}, NAME, (120, 90)),
+        ({"height": 100}, "superres-x4-balanced-v1", (134, 100)),
+        ({"model": "fast"}, "superres-x2-fast-v1", (128, 96)),
+        ({"scale": 4, "model": "fast"}, "superres-x2-fast-v1", (256, 192)),
+        ({"scale": 4, "model": "real"}, "superres-x4-real-v1", (256, 192)),
+        ({"model": "real"}, "superres-x4-real-v1", (256, 192)),
+    ],
+)
+def test_a_word_is_the_model_made_for_the_size(arguments, name, size):
+    clip = scene(length=1)
+    found = vqe.SuperRes(clip, backend="cpu", **arguments)
+    assert (found.width, found.height) == size
+    assert all_same(found, vqe.SuperRes(clip, backend="cpu", **(arguments | {"model": name})))
 
 
 @pytest.mark.parametrize("scale", [0, 1, 3, 5, -2, 32])

@@ -1,7 +1,6 @@
 """Tiny ONNX files, made on the spot."""
 
 import hashlib
-import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,15 +9,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-import vsvqe as vqe
-
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 
-# The models that the filters use when none is named.
-DEFAULTS = {
-    name.lower(): inspect.signature(filter).parameters["model"].default
-    for name, filter in (("deblock", vqe.Deblock), ("superres", vqe.SuperRes))
-}
+# The models that the filters use when none is named, SuperRes to double.
+DEFAULTS = {"deblock": "deblock-balanced-v1", "superres": "superres-x2-balanced-v1"}
 
 type Shape = Sequence[int | str | None]
 

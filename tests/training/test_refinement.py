@@ -128,6 +128,13 @@ def test_a_grid_is_an_error_and_texture_is_not() -> None:
     assert grid_error(torch.linspace(0, 1, 64).expand(1, 1, 64, 64)).item() < 0.001
 
 
+@pytest.mark.parametrize("period", [2, 4, 8])
+def test_grids_of_every_period_up_to_eight(period: int) -> None:
+    rows = torch.arange(64)[:, None].expand(64, 64)
+    grid = 0.1 * torch.where(rows % period < period // 2, 1.0, -1.0)[None, None]
+    assert grid_error(grid, 8).item() == pytest.approx(0.01, rel=1e-5)
+
+
 def test_validation_begins_at_stage_1(cache: Path, perceptual: Perceptual) -> None:
     task = refinement(cache, perceptual)
     figures = task.validate(RefineNet(channels=8, blocks=1, branch_blocks=1))

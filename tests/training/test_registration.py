@@ -10,7 +10,7 @@ from vsvqe.training.codecs import Recipe, avc, hevc, transcode
 from vsvqe.training.degrade import STAGES, Stage, Walk
 from vsvqe.training.motion import to_planes
 from vsvqe.training.registration import displacement, offsets, still_tiles
-from vsvqe.training.resample import halve
+from vsvqe.training.resample import reduced
 from vsvqe.training.store import Planes, decode
 
 NONE = Walk(0.0, 0.0, 0.0)
@@ -61,7 +61,7 @@ def test_moving_and_empty_tiles_are_left_out() -> None:
 
 
 def test_halved_clips(clean: Planes) -> None:
-    found = offsets(clean, halve(clean))
+    found = offsets(clean, reduced(clean, 2))
     assert set(found) == {"y", "u", "v"}
     for offset in found.values():
         assert offset == pytest.approx((0, 0), abs=0.02)
@@ -73,7 +73,7 @@ def test_halved_clips(clean: Planes) -> None:
 )
 @pytest.mark.parametrize("half", [False, True])
 def test_coded_clips(clean: Planes, recipe: Recipe, least: float, half: bool) -> None:
-    found = offsets(clean, transcode(halve(clean) if half else clean, recipe))
+    found = offsets(clean, transcode(reduced(clean, 2) if half else clean, recipe))
     assert found["y"] == pytest.approx((0, 0), abs=least)
 
 
@@ -88,7 +88,11 @@ def test_chroma_of_coded_clips(clean: Planes) -> None:
 def test_coded_clips_of_the_real_world(name: str, data) -> None:
     whole = decode(data / "valid" / f"{name}.mp4")
     clean = Planes(*(plane[:8] for plane in whole))
-    for damaged in (transcode(clean, avc(28)), halve(clean), transcode(halve(clean), avc(23))):
+    for damaged in (
+        transcode(clean, avc(28)),
+        reduced(clean, 2),
+        transcode(reduced(clean, 2), avc(23)),
+    ):
         found = offsets(clean, damaged)
         # Codecs repeat what was there before: what moves slowly lags a little.
         assert found["y"] == pytest.approx((0, 0), abs=0.1)

@@ -52,8 +52,9 @@ def _model(task: str) -> Callable[[str], str]:
         short = [name for name in names if text in name.split("-")]
         if text in names or Path(text).suffix.lower() in (".onnx", *SUFFIXES):
             return text
-        if len(short) == 1:
-            return short[0]
+        if short:
+            # Which of several suits the scale, the filter knows.
+            return short[0] if len(short) == 1 else text
         raise ValueError(
             f"{text!r} is neither a shipped model ({', '.join(names)}; or a part of the name, "
             "such as fast) nor the path of an .onnx file or a checkpoint"
@@ -100,7 +101,7 @@ ENTRIES = (
             Setting(
                 "superres-model",
                 "model",
-                "Of --superres: balanced, fast, or the path of an .onnx file or a checkpoint.",
+                "Of --superres: balanced, fast, real, or the path of an .onnx file or checkpoint.",
                 _model("superres"),
             ),
             Setting("detail", "detail", "Of --superres: 0 (faithful) to 1 (texture). [0]", float),

@@ -219,25 +219,30 @@ def _our_deblock(backend: str) -> list[Method]:
 
 
 def _our_superres(recipe: Recipe, backend: str) -> list[Method]:
-    result = []
-    cards = [card for card in list_models("superres") if recipe.scale in (2, 4)]
+    result, scale = [], recipe.scale
+    cards = [card for card in list_models("superres") if scale in (card.scale, card.scale**2)]
     for card in cards:
 
         def run(clip: vs.VideoNode, card: Card = card) -> Candidates:
-            yield "", vsvqe.SuperRes(clip, recipe.scale, card.name, backend=backend)
+            yield "", vsvqe.SuperRes(clip, scale, card.name, backend=backend)
 
         version = _version([card], backend)
         result.append(Method(card.name, version, run, True, card.name))
     if recipe.encoder is not None and cards:
-        chained = [*list_models("deblock")[:1], cards[0]]
+        chained = [*list_models("deblock")[:1], _default(cards, scale)]
 
         def both(clip: vs.VideoNode) -> Candidates:
             deblocked = vsvqe.Deblock(clip, backend=backend)
-            yield "", vsvqe.SuperRes(deblocked, recipe.scale, backend=backend)
+            yield "", vsvqe.SuperRes(deblocked, scale, backend=backend)
 
         version = _version([*list_models("deblock"), *cards], backend)
         result.append(Method(" + ".join(card.name for card in chained), version, both, True))
     return result
+
+
+def _default(cards: Sequence[Card], scale: int) -> Card:
+    """Returns the model that SuperRes takes for a scale when none is named."""
+    return next((card for card in cards if card.scale == scale), cards[0])
 
 
 def _version(cards: Sequence[Card], backend: str) -> str:

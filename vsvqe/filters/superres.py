@@ -15,7 +15,7 @@ from .options import Options, errors_named, number
 from .residual import prepared, residual
 from .size import reduced, wanted_size
 
-DEFAULT_MODEL = "superres-x2-balanced-v1"
+DEFAULT_MODEL = "balanced"
 
 
 def SuperRes(
@@ -48,9 +48,12 @@ def SuperRes(
     Args:
         clip: As for ``Deblock``: GRAY, YUV or RGB; integer of 8 to 16 bits, half or single float;
             constant format and size, at least 16x16; progressive.
-        scale: 2 or 4 with the shipped models (4 runs the x2 model twice, unless ``model`` is an
-            x4 one). ``None`` takes the model's own. For a file, its scale or a power of it.
-        model: Name of a shipped model (``vqe.list_models("superres")``), or path of an ``.onnx``
+        scale: 2 or 4 with the shipped models (4 runs an x2 model twice). ``None`` takes the
+            model's own, and 2 of those that there are for both. For a file, its scale or a power
+            of it.
+        model: Name of a shipped model (``vqe.list_models("superres")``), or a word of it, such as
+            ``"balanced"``, ``"fast"`` or ``"real"`` (video of unknown history), which takes the
+            model made for the scale or size, or the nearest there is; or path of an ``.onnx``
             image model (N x C x H x W, RGB or luma, float32 or float16, x1 to x4), or of a
             PyTorch checkpoint (``.pth``, ``.pt``, ``.ckpt``, ``.safetensors``) of an image or a
             recurrent network (BasicVSR, IconVSR, BasicVSR++, RealBasicVSR).
@@ -101,7 +104,8 @@ def SuperRes(
         clip = checked(clip)
         options = Options.among(arguments)
         detail = number("detail", detail, 0.0, 1.0)
-        found = find(model, "superres")
+        size = wanted_size(clip, scale, width, height)
+        found = find(_named(model, scale, _enlargement(size, clip) if size else None), "superres")
         kind: ImageModel | SequenceModel | None = None
         if isinstance(found, Card):
             own_scale = found.scale
@@ -115,7 +119,6 @@ def SuperRes(
                     f"{str(model)!r} is a file"
                 )
         refine = checked_refine(refine, kind, str(model))
-        size = wanted_size(clip, scale, width, height)
         passes = _passes_to(size, clip, own_scale, str(model)) if size else None
         clip_facts = facts(clip)
         result = clip
@@ -129,6 +132,26 @@ def SuperRes(
                 )
                 result = larger.std.CopyFrameProps(result)
         return reduced(result, clip, size, clip_facts) if size else result
+
+
+def _named(model: str | Path, scale: object, needed: float | None) -> str | Path:
+    """Returns the shipped model that the third word of a name stands for, at a scale or size.
+
+    Args:
+        model: As the user gave it; what is no such word comes back as it is.
+        scale: As the user gave it.
+        needed: Least enlargement for the size asked for, if there is one.
+    """
+    made = {
+        card.scale: card.name  # of several versions the last
+        for card in list_models("superres")
+        if card.name.split("-")[2:3] == [str(model)]
+    }
+    if not made:
+        return model
+    enough = [own for own in made if own == scale or (needed and own >= needed)]
+    # Otherwise in several runs, which the smallest steps suit best.
+    return made[min(enough or made)]
 
 
 _MOST_SCALE = 16
@@ -154,9 +177,15 @@ def _passes(scale: int | None, own: int, model: str) -> int:
     return possible.index(scale) + 1
 
 
+def _enlargement(size: tuple[int, int], clip: vs.VideoNode) -> float:
+    """Returns by how much a clip must be enlarged to have no side too small."""
+    width, height = size
+    return max(width / int(clip.width), height / int(clip.height))
+
+
 def _passes_to(size: tuple[int, int], clip: vs.VideoNode, own: int, model: str) -> int:
     """Returns how often a model has to run to reach a size."""
-    needed = max(size[0] / clip.width, size[1] / clip.height)
+    needed = _enlargement(size, clip)
     for passes, scale in enumerate(_powers(own), 1):
         if scale >= needed:
             return passes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -10,18 +11,23 @@ import shutil
 import tempfile
 import threading
 import warnings
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import BackendUnavailable, InferenceError
 from .packages import installed_version
 from .stdout import on_main_thread, stdout_discarded
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from ..checkpoints.models import Checkpoint
+    from ..nets.steps import Step
     from .session import SessionRequest
 
 OPSET = 17
@@ -31,8 +37,12 @@ TOLERANCE = 1e-3
 _EXAMPLE = (48, 40)
 _CHECKED = ((40, 72), (56, 48))
 
+# Neither side is whole at the coarsest level of the flow.
+_CHECKED_FRAMES = (40, 72)
+
 _lock = threading.Lock()
 _known: dict[Path, tuple[Path, str] | str] = {}
+_steps_refused: dict[str, str] = {}
 
 
 def as_onnx(request: SessionRequest) -> SessionRequest:
@@ -61,15 +71,69 @@ def as_onnx(request: SessionRequest) -> SessionRequest:
     return dataclasses.replace(request, model=path, sha256=sha256)
 
 
+def as_steps(request: SessionRequest) -> dict[str, SessionRequest]:
+    """Returns requests for ONNX files of the steps of a recurrent network, see ``nets.steps``.
+
+    They are converted once for each size of frames: for the process, or for good where there is an
+    engine folder. That they do what the network does is tried out at a small size.
+
+    Args:
+        request: Of a checkpoint of a recurrent model.
+
+    Raises:
+        BackendUnavailable: The network has no such steps, can't be expressed in ONNX, or gives
+            something else there.
+        ModelError: The file is not a checkpoint that can be used.
+    """
+    from ..checkpoints.models import load
+    from ..nets.steps import steps
+
+    checkpoint = load(request.model, request.sha256)
+    _, _, _, height, width = request.shapes[0][1]
+    name = f"{request.model.stem}-{_key(request)[:24]}"
+    folder = (request.engine_folder or _scratch()) / f"{name}-{width}x{height}"
+    with _lock:
+        if name not in _steps_refused and not folder.is_dir():
+            _on_main_thread(request)
+            reason = _steps_converted(checkpoint, folder, height, width)
+            if reason is not None:
+                _steps_refused[name] = _refusal(request, checkpoint, reason)
+        if name in _steps_refused:
+            raise BackendUnavailable(_steps_refused[name])
+    return {
+        name: dataclasses.replace(
+            request,
+            model=folder / f"{name}.onnx",
+            sha256=hashlib.sha256((folder / f"{name}.onnx").read_bytes()).hexdigest(),
+            shapes=tuple(step.inputs.items()),
+            # Places to sample at, in hundreds of pixels, do not fit half precision.
+            half=False,
+            refine=None,
+        )
+        for name, step in steps(checkpoint.network, height, width).items()
+    }
+
+
+def _on_main_thread(request: SessionRequest) -> None:
+    """Raises an error where what the exporter prints would be in the middle of the video."""
+    if not on_main_thread():
+        raise BackendUnavailable(
+            f"{request.model.name} can be converted to ONNX only while a script is loaded, and "
+            "not from a frame callback; backend='torch' runs it"
+        )
+
+
+def _refusal(request: SessionRequest, checkpoint: Checkpoint, reason: str) -> str:
+    return (
+        f"{request.model.name} ({checkpoint.architecture}) can't be converted to ONNX ({reason}); "
+        "backend='torch' runs it"
+    )
+
+
 def _found(request: SessionRequest, path: Path) -> tuple[Path, str] | str:
     """Returns the converted file and its hash, or why there can be none."""
     if not path.is_file():
-        if not on_main_thread():
-            # What the exporter prints would be in the middle of the video.
-            raise BackendUnavailable(
-                f"{request.model.name} can be converted to ONNX only while a script is loaded, and "
-                "not from a frame callback; backend='torch' runs it"
-            )
+        _on_main_thread(request)
         from ..checkpoints.models import load
 
         checkpoint = load(request.model, request.sha256)
@@ -78,51 +142,114 @@ def _found(request: SessionRequest, path: Path) -> tuple[Path, str] | str:
                 staged = Path(stage) / path.name
                 reason = _converted(checkpoint, staged)
                 if reason is not None:
-                    return (
-                        f"{request.model.name} ({checkpoint.architecture}) can't be converted to "
-                        f"ONNX ({reason}); backend='torch' runs it"
-                    )
+                    return _refusal(request, checkpoint, reason)
                 os.replace(staged, path)
         except OSError as error:
-            raise InferenceError(
-                f"the converted model {str(path)!r} can't be written ({error.strerror or error}); "
-                "make room there, or choose another engine_folder"
-            ) from error
+            raise _unwritable(path, error) from error
     return path, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _converted(checkpoint: Checkpoint, path: Path) -> str | None:
     """Writes an ONNX file; returns why it is of no use, if it is of none."""
-    if checkpoint.sequence:
-        return "recurrent networks are run by PyTorch"
     try:
-        _export(checkpoint, path)
+        _export_picture_model(checkpoint, path)
         error = _error(checkpoint, path.read_bytes())
     except OSError:
         raise
     except Exception as failure:  # the exporter raises whatever an operator makes it raise
-        return (str(failure).strip() or type(failure).__name__).splitlines()[0][:120]
+        return _first_line(failure)
+    return _verdict(error)
+
+
+def _steps_converted(checkpoint: Checkpoint, folder: Path, height: int, width: int) -> str | None:
+    """Writes a folder with the steps of a network; returns why they are of no use, if so."""
+    from ..nets.steps import steps
+
+    try:
+        with tempfile.TemporaryDirectory(prefix=".converting-", dir=folder.parent) as stage:
+            staged = Path(stage) / folder.name
+            staged.mkdir()
+            try:
+                _export_steps(steps(checkpoint.network, height, width), staged)
+                verdict = _verdict(_error_of_steps(checkpoint, Path(stage)))
+            except OSError:
+                raise
+            except Exception as failure:  # as in `_converted`
+                return _first_line(failure)
+            if verdict is None:
+                # Another process may have been quicker; its files are as good.
+                with contextlib.suppress(OSError):
+                    os.rename(staged, folder)
+            return verdict
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _first_line(failure: Exception) -> str:
+    return (str(failure).strip() or type(failure).__name__).splitlines()[0][:120]
+
+
+def _verdict(error: float) -> str | None:
     return None if error <= TOLERANCE else f"it gives other pictures there, {error:.2g} off"
 
 
-def _export(checkpoint: Checkpoint, path: Path) -> None:
+def _unwritable(path: Path, error: OSError) -> InferenceError:
+    return InferenceError(
+        f"the converted model {str(path)!r} can't be written ({error.strerror or error}); "
+        "make room there, or choose another engine_folder"
+    )
+
+
+def _export_picture_model(checkpoint: Checkpoint, path: Path) -> None:
     import torch
 
     sides = [_fitting(checkpoint, side) for side in _EXAMPLE]
     example = torch.rand(1, checkpoint.channels, *sides, generator=torch.Generator().manual_seed(0))
+    free = {INPUT: {2: "height", 3: "width"}, "output": {2: "H", 3: "W"}}
+    _export(checkpoint.network, (example,), path, [INPUT], ["output"], free)
+
+
+def _export_steps(parts: Mapping[str, Step], folder: Path) -> None:
+    from ..nets.steps import example
+
+    for name, step in parts.items():
+        path = folder / f"{name}.onnx"
+        _export(step.network, example(step), path, list(step.inputs), list(step.outputs), {})
+
+
+def _export(
+    network: nn.Module,
+    example: tuple[Tensor, ...],
+    path: Path,
+    inputs: list[str],
+    outputs: list[str],
+    free: dict[str, dict[int, str]],
+) -> None:
+    """Writes a network as an ONNX file.
+
+    Args:
+        network: Ready for inference.
+        example: Inputs to trace it with.
+        path: Of the file.
+        inputs: Their names.
+        outputs: Names of the results.
+        free: Axes that may have any length, by name of the input or output.
+    """
+    import torch
+
     # Where it fails the exporter prints the graph, thousands of lines, to standard output.
     with stdout_discarded(), warnings.catch_warnings():
         # Of shapes that are traced as constants; whether that does harm is tried out afterwards.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            checkpoint.network,
-            (example,),
+            network.eval(),
+            example,
             str(path),
             dynamo=False,  # the newer exporter needs further packages
             opset_version=OPSET,
-            input_names=[INPUT],
-            output_names=["output"],
-            dynamic_axes={INPUT: {2: "height", 3: "width"}, "output": {2: "H", 3: "W"}},
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_axes=free,
         )
 
 
@@ -146,9 +273,41 @@ def _error(checkpoint: Checkpoint, content: bytes) -> float:
         (got,) = session.run(None, {INPUT: picture.numpy()})
         if np.shape(got) != wanted.shape:
             return float("inf")
-        scale = max(float(np.abs(wanted).max()), 1e-6)
-        worst = max(worst, float(np.abs(got - wanted).max()) / scale)
-    return worst if np.isfinite(worst) else float("inf")
+        worst = max(worst, _relative(np.asarray(got), wanted))
+    return worst
+
+
+def _error_of_steps(checkpoint: Checkpoint, folder: Path) -> float:
+    """Returns the largest of any step, which are written to a folder once more for that."""
+    import onnxruntime as ort
+    import torch
+
+    from ..nets.steps import example, steps
+    from .onnx import session_options
+
+    parts = steps(checkpoint.network, *_CHECKED_FRAMES)
+    _export_steps(parts, folder)
+    errors = []
+    for name, step in parts.items():
+        session = ort.InferenceSession(
+            (folder / f"{name}.onnx").read_bytes(),
+            session_options(),
+            providers=["CPUExecutionProvider"],
+        )
+        inputs = example(step)
+        with torch.inference_mode():
+            results = step.network(*inputs)
+        wanted = results if isinstance(results, tuple) else (results,)
+        arrays = (array.numpy() for array in inputs)
+        got = session.run(None, dict(zip(step.inputs, arrays, strict=True)))
+        errors += [_relative(np.asarray(g), w.numpy()) for g, w in zip(got, wanted, strict=True)]
+    return max(errors)
+
+
+def _relative(got: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
+    """Returns the largest difference, relative to the largest value; infinite if it is none."""
+    error = float(np.abs(got - wanted).max()) / max(float(np.abs(wanted).max()), 1e-6)
+    return error if np.isfinite(error) else float("inf")
 
 
 def _fitting(checkpoint: Checkpoint, side: int) -> int:

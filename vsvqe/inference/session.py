@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checkpoints import SUFFIXES, is_checkpoint
-from .backends import AnyBackend, OnnxCpu, OnnxCuda, OpenVino, TensorRT, Torch, candidates
+from .backends import AnyBackend, OnnxCpu, OnnxCuda, OpenVino, TensorRT, Torch, candidates, on_gpu
 from .errors import BackendUnavailable, ModelError
 from .stdout import stdout_to_stderr
 
@@ -58,7 +58,7 @@ class SessionRequest:
     engine_folder: Path | None = None
 
 
-# N x T x C x H x W: recurrent networks, which only PyTorch runs.
+# N x T x C x H x W: recurrent networks.
 _DIMENSIONS_OF_A_RUN = 5
 
 # Sessions hold weights and scratch memory, so few are kept; a filter that is alive keeps its own.
@@ -128,14 +128,35 @@ def _opened(request: SessionRequest, backend: AnyBackend) -> Session:
 
         return TorchSession(request, backend)
     if is_checkpoint(request.model):
-        from .conversion import as_onnx
-
         try:
+            if _is_run(request):
+                return _in_steps(request, backend)
+            from .conversion import as_onnx
+
             return _on_onnx_engine(as_onnx(request), backend)
         except ModelError as error:
             # The file is sound, as its conversion was tried out; this engine can't take it.
             raise BackendUnavailable(f"{error}; backend='torch' runs the checkpoint") from error
     return _on_onnx_engine(request, backend)
+
+
+def _is_run(request: SessionRequest) -> bool:
+    return len(request.shapes[0][1]) == _DIMENSIONS_OF_A_RUN
+
+
+def _in_steps(
+    request: SessionRequest, backend: OnnxCpu | OnnxCuda | TensorRT | OpenVino
+) -> Session:
+    from ..nets.realbasicvsr import DEFAULT_THRESHOLD, MOST_PASSES
+    from .conversion import as_steps
+    from .recurrent import StepSession
+
+    return StepSession(
+        as_steps(request),
+        lambda step: _on_onnx_engine(step, backend),
+        most_passes=MOST_PASSES,
+        threshold=DEFAULT_THRESHOLD if request.refine is None else request.refine,
+    )
 
 
 def _on_onnx_engine(
@@ -160,7 +181,8 @@ def _plausible(backend: AnyBackend, request: SessionRequest) -> bool:
     """Whether ``"auto"`` should try this backend: its hardware and package seem to be here."""
     if isinstance(backend, Torch):
         return is_checkpoint(request.model)
-    if is_checkpoint(request.model) and len(request.shapes[0][1]) == _DIMENSIONS_OF_A_RUN:
+    if is_checkpoint(request.model) and _is_run(request) and on_gpu(Torch()):
+        # What one step leaves for the next would travel to the host and back.
         return False
     match backend:
         case OnnxCuda() | TensorRT():

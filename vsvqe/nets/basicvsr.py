@@ -51,7 +51,7 @@ class BasicVSR(Enlargement):
         for t in reversed(range(frames.shape[1])):
             if t < frames.shape[1] - 1:
                 state = warped(state, from_future[:, t])
-            state = self.backward_resblocks(torch.cat((frames[:, t], state), dim=1))
+            state = self.back(frames[:, t], state)
             features.append(state)
         features.reverse()
 
@@ -60,10 +60,25 @@ class BasicVSR(Enlargement):
         for t, later in enumerate(features):
             if t > 0:
                 state = warped(state, from_past[:, t - 1])
-            state = self.forward_resblocks(torch.cat((frames[:, t], state), dim=1))
-            fused = activated(self.fusion(torch.cat((later, state), dim=1)))
-            results[:, t] = self.enlarged(fused) + bilinear(frames[:, t], SCALE)
+            results[:, t], state = self.onward(frames[:, t], later, state)
         return results
+
+    def back(self, frame: Tensor, state: Tensor) -> Tensor:
+        """Returns the state of a frame `[N, 3, H, W]` from that of the next, brought to it."""
+        found: Tensor = self.backward_resblocks(torch.cat((frame, state), dim=1))
+        return found
+
+    def onward(self, frame: Tensor, later: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the enlarged frame and its state.
+
+        Args:
+            frame: `[N, 3, H, W]`.
+            later: What ``back`` gave for it.
+            state: Of the frame before, brought to it.
+        """
+        state = self.forward_resblocks(torch.cat((frame, state), dim=1))
+        fused = activated(self.fusion(torch.cat((later, state), dim=1)))
+        return self.enlarged(fused) + bilinear(frame, SCALE), state
 
 
 def _blank(frames: Tensor, channels: int) -> Tensor:

@@ -20,6 +20,37 @@ RESIDUAL_SCALE = 0.1
 NEIGHBOUR_GAIN = 4.0
 
 
+def with_scale(weights: dict[str, Tensor], scale: int) -> dict[str, Tensor]:
+    """Returns weights of a ``PlanesNet`` for one of the same or a larger scale.
+
+    Only the tail differs between scales. The larger one repeats the pixels of the smaller, which is
+    nearer to what it should give than nothing.
+
+    Args:
+        weights: The state dict of a trained network.
+        scale: Of the network that they are for.
+
+    Raises:
+        ValueError: The scale is no multiple of that of the weights.
+    """
+    own = round((len(weights["tail.bias"]) / FRAME_CHANNELS) ** 0.5)
+    if scale % own:
+        raise ValueError(f"weights for scale {own} don't fit scale {scale}")
+    times = scale // own
+
+    def repeated(tail: Tensor) -> Tensor:
+        luma, chroma = tail[: 4 * own**2], tail[4 * own**2 :]
+        planes = (
+            torch.unflatten(luma, 0, (1, 2 * own, 2 * own)),
+            torch.unflatten(chroma, 0, (2, own, own)),
+        )
+        large = (p.repeat_interleave(times, 1).repeat_interleave(times, 2) for p in planes)
+        return torch.cat([plane.flatten(0, 2) for plane in large])
+
+    tails = {name: repeated(weights[name]) for name in ("tail.weight", "tail.bias")}
+    return weights | tails
+
+
 class WindowNet(nn.Module):
     """A network that restores the centre frame of windows.
 
@@ -45,7 +76,7 @@ class WindowNet(nn.Module):
 
 
 class PlanesNet(WindowNet):
-    """Residual network over a window of frames, for scale 1 or 2."""
+    """Residual network over a window of frames, for scale 1, 2 or 4."""
 
     def __init__(
         self,
@@ -60,18 +91,18 @@ class PlanesNet(WindowNet):
 
         Args:
             window: The frames it sees.
-            scale: Size of the output relative to the input, 1 or 2.
+            scale: Size of the output relative to the input, 1, 2 or 4.
             channels: Feature channels.
             blocks: Residual blocks.
             hidden: Channels inside the blocks; as many as outside by default.
             convolution: Makes the layers of the blocks.
 
         Raises:
-            ValueError: If the scale is neither 1 nor 2.
+            ValueError: If the scale is another.
         """
         super().__init__()
-        if scale not in (1, 2):
-            raise ValueError(f"scale is {scale}, accepted are 1 and 2")
+        if scale not in (1, 2, 4):
+            raise ValueError(f"scale is {scale}, accepted are 1, 2 and 4")
         self.window = window
         self.scale = scale
         self.channels = channels
@@ -141,6 +172,5 @@ class PlanesNet(WindowNet):
         residual = RESIDUAL_SCALE * self.tail(features + head).float()
         luma = residual[:, : 4 * self.scale**2]
         chroma = residual[:, 4 * self.scale**2 :]
-        if self.scale == 2:
-            chroma = functional.pixel_shuffle(chroma, 2)
+        chroma = functional.pixel_shuffle(chroma, self.scale)
         return functional.pixel_shuffle(luma, 2 * self.scale), chroma

@@ -78,7 +78,7 @@ class SPyNet(nn.Module):
         """
         height, width = first.shape[-2:]
         # Every level must halve evenly.
-        size = (-(-height // _COARSEST) * _COARSEST, -(-width // _COARSEST) * _COARSEST)
+        size = (_whole(height), _whole(width))
         flow = self._pyramid(_resized(first, size), _resized(second, size))
         flow = _resized(flow, (height, width))
         ratio = torch.tensor([width / size[1], height / size[0]]).to(flow)
@@ -99,6 +99,13 @@ class SPyNet(nn.Module):
                 )
             flow = flow + level(one, warped(other, flow, border=True), flow)
         return flow
+
+
+def _whole(side: int) -> int:
+    """Returns the next multiple of the coarsest level's pixels."""
+    # Of positive numbers: tracing rounds quotients of negative ones the other way.
+    whole: int = (side + _COARSEST - 1) // _COARSEST * _COARSEST
+    return whole
 
 
 def _resized(pictures: Tensor, size: tuple[int, int]) -> Tensor:

@@ -65,6 +65,14 @@ def random_half_recipe(rng: np.random.Generator) -> Recipe:
     return avc(int(rng.integers(18, 35)), str(rng.choice(("medium", "veryfast"))))
 
 
+def random_quarter_recipe(rng: np.random.Generator) -> Recipe:
+    """Draws a recipe for the input of SuperRes by four: x264, and now and then x265."""
+    rate, preset = int(rng.integers(18, 33)), str(rng.choice(("medium", "veryfast")))
+    if rng.random() < 0.7:
+        return avc(rate, preset)
+    return Recipe("libx265", (("preset", preset), ("x265-params", f"crf={rate}")))
+
+
 def transcode(planes: Planes, recipe: Recipe) -> Planes:
     """Encodes and decodes a clip.
 

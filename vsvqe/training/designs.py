@@ -13,7 +13,7 @@ from vsvqe.nets.planes import PlanesNet
 from vsvqe.nets.refine import RefineNet
 from vsvqe.nets.window import Window
 from vsvqe.training import tasks
-from vsvqe.training.pairs import Pairs
+from vsvqe.training.pairs import REAL, Pairs
 from vsvqe.training.perceptual import Perceptual
 from vsvqe.training.stage1 import ASTF_STAGE1, Stage1
 from vsvqe.training.store import Store
@@ -25,6 +25,10 @@ _AROUND = Window((-2, -1, 0, 1, 2), aligned=True)
 
 _DEBLOCK = "Removes compression artifacts of H.264, HEVC and MPEG-4, from QP 20 to 42"
 _SUPERRES = "Doubles the size, of clean and of moderately compressed video"
+# Of LPIPS beside the absolute error where texture has to be made up.
+_REAL_PERCEPTUAL = 0.1
+# Of grids beside LPIPS: cells of 8x8 pixels show sooner than those of two by two.
+_REAL_GRID = 3000.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,25 @@ def _deblock(net: nn.Module, material: Material) -> tasks.Restoration:
 def _superres(net: nn.Module, material: Material) -> tasks.Restoration:
     assert isinstance(net, PlanesNet)
     return tasks.Restoration(net, Pairs(material.store, 2), material.valid, count=16, size=72)
+
+
+def _superres_by_four(net: nn.Module, material: Material) -> tasks.Restoration:
+    assert isinstance(net, PlanesNet)
+    return tasks.Restoration(net, Pairs(material.store, 4), material.valid, count=16, size=48)
+
+
+def _real_by_four(net: nn.Module, material: Material) -> tasks.Detail:
+    assert isinstance(net, PlanesNet)
+    return tasks.Detail(
+        net,
+        Pairs(material.store, 4, REAL[4]),
+        material.valid,
+        count=6,
+        size=48,
+        perceptual=_perceptual(material),
+        weight=_REAL_PERCEPTUAL,
+        grid_weight=_REAL_GRID,
+    )
 
 
 def _detail(net: nn.Module, material: Material) -> tasks.Detail:
@@ -116,6 +139,19 @@ DESIGNS = {
         lambda: PlanesNet(_AROUND, 2, channels=48, blocks=4),
         _detail,
         rate=2e-4,
+    ),
+    "superres-x4-balanced": Design(
+        "Makes clean and moderately compressed video four times as large; looks at five aligned "
+        "frames; begins with superres-x2-balanced.",
+        lambda: PlanesNet(_AROUND, 4, channels=48, blocks=8),
+        _superres_by_four,
+    ),
+    "superres-x4-real": Design(
+        "Makes video of unknown history four times as large, with crisper texture and less of its "
+        "damage, at some cost in PSNR; begins with superres-x4-balanced.",
+        lambda: PlanesNet(_AROUND, 4, channels=48, blocks=8),
+        _real_by_four,
+        rate=3e-4,
     ),
     "astf-fast": Design(
         "Refines what Deblock gives, towards texture and towards calm, for ASTF to fuse.",

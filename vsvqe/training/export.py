@@ -119,7 +119,7 @@ class Graph:
         if scale == 1:
             self.node("Identity", [chroma], uv)
         else:
-            self.node("DepthToSpace", [chroma], uv, blocksize=2, mode="CRD")
+            self.node("DepthToSpace", [chroma], uv, blocksize=scale, mode="CRD")
 
     def affine(self, value: str, scale: float, offset: float) -> str:
         """Appends a multiplication, unless by one, and an addition."""

@@ -14,6 +14,8 @@ from torch.nn import functional
 LEAST_MSE = 10.0**-4.5
 CHROMA_WEIGHT = 0.25
 SQUARED_WEIGHT = 20.0
+# Periods of a pattern, to a side of the squares in which it is looked for.
+GRID_CELLS = 8
 
 WINDOW = 11
 WINDOW_SIGMA = 1.5
@@ -46,19 +48,19 @@ def mixed_error(y: Tensor, uv: Tensor) -> Tensor:
     return absolute + SQUARED_WEIGHT * squared
 
 
-def grid_error(residual: Tensor, side: int = 16) -> Tensor:
-    """Squared strength of patterns that keep in step with every second row or column.
+def grid_error(residual: Tensor, period: int = 2) -> Tensor:
+    """Squared strength of patterns that come again every second, or so many, rows and columns.
 
     Networks that end in a pixel-shuffle make such patterns where the loss does not mind, see Odena,
     Dumoulin and Olah, "Deconvolution and checkerboard artifacts", Distill, 2016. Within a square,
-    each of the four kinds of pixels should have the same mean; those of real texture nearly have.
+    all kinds of pixels should have the same mean; those of real texture nearly have.
 
     Args:
-        residual: `[N, 1, H, W]`, sides that `side` divides.
-        side: Of the squares, even.
+        residual: `[N, 1, H, W]`, sides that eight times the period divides: those of the squares.
+        period: Of the patterns; those of which it is a multiple count too.
     """
-    kinds = functional.pixel_unshuffle(residual, 2)
-    means = functional.avg_pool2d(kinds, side // 2)
+    kinds = functional.pixel_unshuffle(residual, period)
+    means = functional.avg_pool2d(kinds, GRID_CELLS)
     return (means - means.mean(1, keepdim=True)).square().mean()
 
 

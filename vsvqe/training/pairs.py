@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,7 +18,9 @@ from vsvqe.training.store import Bytes, Entry, Planes, Store
 
 # Bicubic upscaling looks two samples far, in chroma too: that is four luma pixels.
 MARGIN = 4
-DAMAGED = {1: ("coded",), 2: ("half", "half-coded")}
+DAMAGED = {1: ("coded",), 2: ("half", "half-coded"), 4: ("quarter", "quarter-coded")}
+# For models of video of unknown history.
+REAL = {4: ("quarter-coded", "quarter-real")}
 
 
 class Batch(NamedTuple):
@@ -70,6 +73,13 @@ class Pair:
     damaged: Entry
     moved: Entry
 
+    def clean_frame(self, frame: int) -> int:
+        """Returns the frame of the original that a damaged one shows."""
+        if self.damaged.kind.endswith("real"):
+            # Forwards and then backwards.
+            return min(frame, self.damaged.frames - 1 - frame)
+        return frame
+
 
 @dataclass
 class Pairs:
@@ -77,21 +87,24 @@ class Pairs:
 
     Attributes:
         store: Where the clips are.
-        scale: 1 for Deblock, 2 for SuperRes.
+        scale: 1 for Deblock, 2 or 4 for SuperRes.
+        kinds: Of damaged clips, see ``Entry``; those of ``DAMAGED`` by default.
         stills_share: Share of crops from filmed photographs.
         clean_share: Share of pairs of Deblock that are clean on both sides.
     """
 
     store: Store
     scale: int
+    kinds: Sequence[str] = ()
     stills_share: float = 0.6
     clean_share: float = 0.08
     _pairs: dict[bool, list[Pair]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         """Lists the pairs."""
+        self.kinds = self.kinds or DAMAGED[self.scale]
         self._pairs = {True: [], False: []}
-        for pair in find_pairs(self.store, self.scale):
+        for pair in find_pairs(self.store, self.kinds):
             self._pairs[pair.shard.startswith("stills")].append(pair)
 
     def batch(self, rng: np.random.Generator, count: int, size: int, window: Window) -> Batch:
@@ -114,7 +127,7 @@ class Pairs:
             # Clean clips have no flow of their own; that of the damaged one fits nearly as well.
             pair = Pair(pair.shard, pair.clean, pair.clean, pair.damaged)
         side = size if self.scale == 1 else size + 2 * MARGIN
-        frame = int(rng.integers(pair.clean.frames))
+        frame = int(rng.integers(pair.damaged.frames))
         top = 2 * int(rng.integers((pair.damaged.height - side) // 2 + 1))
         left = 2 * int(rng.integers((pair.damaged.width - side) // 2 + 1))
         crop = cut(self.store, pair, self.scale, frame, window, Box(top, left, side, side))
@@ -122,13 +135,13 @@ class Pairs:
         return _flip_vertically(crop) if rng.random() < 0.5 else crop
 
 
-def find_pairs(store: Store, scale: int) -> list[Pair]:
-    """Lists all pairs of a damaged clip and its original."""
+def find_pairs(store: Store, kinds: Sequence[str]) -> list[Pair]:
+    """Lists all pairs of a clip damaged in one of some ways and its original."""
     clean = {(shard, entry.source): entry for shard, entry in store.clips if entry.kind == "clean"}
     return [
         Pair(shard, clean[shard, entry.source], entry, entry)
         for shard, entry in store.clips
-        if entry.kind in DAMAGED[scale]
+        if entry.kind in kinds
     ]
 
 
@@ -155,7 +168,7 @@ def cut(store: Store, pair: Pair, scale: int, frame: int, window: Window, box: B
     else:
         frames = np.clip(frame + np.array(window.offsets), 0, pair.damaged.frames - 1)
         cuts = _cut(damaged, frames, box)
-    return Crop(cuts, _cut(clean, np.array([frame]), scaled), mse)
+    return Crop(cuts, _cut(clean, np.array([pair.clean_frame(frame)]), scaled), mse)
 
 
 def _aligned(
@@ -195,23 +208,24 @@ def assemble(crops: list[Crop], scale: int, centre: int) -> Batch:
     if scale == 1:
         return Batch(y, uv, base_y, base_uv, target_y, target_uv, mse)
     inner, half = slice(MARGIN, -MARGIN), slice(MARGIN // 2, -MARGIN // 2)
-    outer = slice(2 * MARGIN, -2 * MARGIN)
+    large, small = scale * MARGIN, scale * MARGIN // 2
+    outer, outer_half = slice(large, -large), slice(small, -small)
     return Batch(
         y[..., inner, inner],
         uv[..., half, half],
-        upscale(base_y, 0.0)[..., outer, outer],
-        upscale(base_uv, chroma_shift(2.0))[..., inner, inner],
+        upscale(base_y, scale, 0.0)[..., outer, outer],
+        upscale(base_uv, scale, chroma_shift(scale))[..., outer_half, outer_half],
         target_y[..., outer, outer],
-        target_uv[..., inner, inner],
+        target_uv[..., outer_half, outer_half],
         mse,
     )
 
 
-def upscale(planes: Tensor, shift: float) -> Tensor:
-    """Doubles planes bicubically, as zimg does."""
+def upscale(planes: Tensor, scale: int, shift: float) -> Tensor:
+    """Enlarges planes bicubically, as zimg does."""
     height, width = planes.shape[-2:]
-    rows = torch.from_numpy(bicubic_matrix(height, 2 * height))
-    columns = torch.from_numpy(bicubic_matrix(width, 2 * width, shift))
+    rows = torch.from_numpy(bicubic_matrix(height, scale * height))
+    columns = torch.from_numpy(bicubic_matrix(width, scale * width, shift))
     return rows @ planes @ columns.T
 
 

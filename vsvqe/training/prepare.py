@@ -17,15 +17,21 @@ from vsvqe.training.codecs import (
     avc,
     hevc,
     random_half_recipe,
+    random_quarter_recipe,
     random_recipe,
     transcode,
 )
-from vsvqe.training.motion import still_to_clip
-from vsvqe.training.resample import halve
+from vsvqe.training.degrade import degrade, from_planes, mirrored
+from vsvqe.training.motion import still_to_clip, to_planes
+from vsvqe.training.resample import reduced
 from vsvqe.training.store import Bytes, Planes, ShardWriter, decode
 
 STILL_FRAMES = 9
 PASSER_SHARE = 0.3
+# What is smaller has nothing left at a quarter of its size that a crop could show.
+SMALLEST_TO_QUARTER = 224
+# Of clean clips, that are damaged as the real world does: twice as many come of it.
+REAL_FRAMES = 8
 # Photographs stored nearly without loss; the others are shrunk to hide their compression.
 CLEAN_STILLS = ("cid22", "clic2025", "gb82")
 
@@ -94,23 +100,31 @@ def run(job: Job) -> str:
     rng = np.random.default_rng(job.seed)
     with ShardWriter(job.cache / job.name) as shard:
         for number, file in enumerate(job.files):
+            # What is smaller came later, and was not to change what there was.
+            apart = np.random.default_rng((job.seed, number))
             if job.kind == "valid":
                 clean = decode(file)
                 shard.add(file.stem, "clean", clean)
                 _damage(shard, file.stem, "coded", clean, (hevc(37), avc(35)))
                 _add_half(shard, file.stem, clean, avc(28))
+                add_quarter(shard, file.stem, clean, apart, avc(28))
+                add_real(shard, file.stem, clean, apart)
             elif job.kind == "train":
                 clean = decode(file)
                 shard.add(file.stem, "clean", clean)
                 recipes = tuple(random_recipe(rng) for _ in range(2))
                 _damage(shard, file.stem, "coded", clean, recipes)
                 _add_half(shard, file.stem, clean, random_half_recipe(rng))
+                add_quarter(shard, file.stem, clean, apart)
+                add_real(shard, file.stem, clean, apart)
             else:
                 passer = job.files[(number + 1) % len(job.files)]
                 clean = _film(file, passer if rng.random() < PASSER_SHARE else None, rng)
                 shard.add(file.stem, "clean", clean)
                 _damage(shard, file.stem, "coded", clean, (random_recipe(rng),))
                 _add_half(shard, file.stem, clean, random_half_recipe(rng))
+                add_quarter(shard, file.stem, clean, apart)
+                add_real(shard, file.stem, clean, apart)
     return job.name
 
 
@@ -129,9 +143,59 @@ def _damage(
 
 def _add_half(shard: ShardWriter, source: str, clean: Planes, recipe: Recipe) -> None:
     """Adds the downscaled clip and a coded version of it."""
-    half = halve(clean)
+    half = reduced(clean, 2)
     shard.add(source, "half", half)
     _damage(shard, source, "half-coded", half, (recipe,))
+
+
+def add_quarter(
+    shard: ShardWriter,
+    source: str,
+    clean: Planes,
+    rng: np.random.Generator,
+    recipe: Recipe | None = None,
+) -> None:
+    """Adds the clip at a quarter of its size, and a coded version of that.
+
+    Args:
+        shard: Where to add them.
+        source: Name of the clip.
+        clean: The clip.
+        rng: Draws what codes it.
+        recipe: What codes it instead.
+    """
+    if min(clean.y.shape[1:]) < SMALLEST_TO_QUARTER:
+        return
+    quarter = reduced(_cropped(clean, 8), 4)
+    shard.add(source, "quarter", quarter)
+    _damage(shard, source, "quarter-coded", quarter, (recipe or random_quarter_recipe(rng),))
+
+
+def add_real(shard: ShardWriter, source: str, clean: Planes, rng: np.random.Generator) -> None:
+    """Adds the first frames, and the same backwards, made small and bad as the real world does.
+
+    Args:
+        shard: Where to add them.
+        source: Name of the clip.
+        clean: The clip.
+        rng: Source of all choices.
+    """
+    if min(clean.y.shape[1:]) < SMALLEST_TO_QUARTER:
+        return
+    frames = min(REAL_FRAMES, len(clean.y) // 2)
+    half = from_planes(Planes(*(plane[:frames] for plane in _cropped(clean, 8))))
+    damaged = degrade(mirrored(half), 4, rng)
+    shard.add(source, "quarter-real", to_planes(list(damaged)))
+
+
+def _cropped(planes: Planes, multiple: int) -> Planes:
+    """Cuts rows and columns off at the end, so that the sides are multiples of a number."""
+    height, width = (side // multiple * multiple for side in planes.y.shape[1:])
+    return Planes(
+        planes.y[:, :height, :width],
+        planes.u[:, : height // 2, : width // 2],
+        planes.v[:, : height // 2, : width // 2],
+    )
 
 
 def _film(file: Path, passer: Path | None, rng: np.random.Generator) -> Planes:

@@ -57,12 +57,18 @@ def chroma_shift(scale: float) -> float:
     return 0.25 * (1.0 - 1.0 / scale)
 
 
-def halve(planes: Planes) -> Planes:
-    """Downscales a clip by two, as zimg's bicubic does."""
+def reduced(planes: Planes, factor: int) -> Planes:
+    """Downscales a clip by a whole number, as zimg's bicubic does.
+
+    Args:
+        planes: Sides of the luma are multiples of twice the factor.
+        factor: Size before over size after.
+    """
+    scale = 1.0 / factor
     return Planes(
-        _resample(planes.y, 0.5, 0.0),
-        _resample(planes.u, 0.5, chroma_shift(0.5)),
-        _resample(planes.v, 0.5, chroma_shift(0.5)),
+        _resample(planes.y, scale, 0.0),
+        _resample(planes.u, scale, chroma_shift(scale)),
+        _resample(planes.v, scale, chroma_shift(scale)),
     )
 
 

@@ -39,7 +39,9 @@ class Entry:
 
     Attributes:
         source: Name that all versions of the same pictures share.
-        kind: "clean", "coded" (of clean), "half" (downscaled) or "half-coded" (of half).
+        kind: "clean", "coded" (of clean), "half" and "quarter" (downscaled), "half-coded" and
+            "quarter-coded" (of those), or "quarter-real" (of the first frames of clean, forwards
+            and then backwards, see ``degrade``).
         recipe: What damaged it, empty for the undamaged kinds.
         offset: First byte.
         frames: Number of frames.

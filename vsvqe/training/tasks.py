@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vsvqe.motion.alignment import Box
 from vsvqe.nets.damage import BEST_PSNR, WORST_PSNR, DamageNet
-from vsvqe.nets.planes import WindowNet
+from vsvqe.nets.planes import PlanesNet, WindowNet, with_scale
 from vsvqe.nets.refine import RefineNet
 from vsvqe.nets.window import SINGLE, Window
 from vsvqe.training.losses import (
@@ -27,7 +27,7 @@ from vsvqe.training.perceptual import Perceptual, View
 from vsvqe.training.stage1 import Stage1
 from vsvqe.training.store import Store
 
-VALIDATION_SIDE = {1: 256, 2: 160}
+VALIDATION_SIDE = {1: 256, 2: 160, 4: 80}
 PERCEPTUAL_WEIGHT = 0.05
 # Of LPIPS beside Charbonnier's mean error, in ASTF's smooth branch. The paper weighs 0.15 times the
 # sum of the errors with 10000 times LPIPS and calls the former three times as large. For the mean
@@ -38,13 +38,15 @@ SMOOTH_WEIGHT = 0.1
 TEXTURE_WEIGHT = 0.1
 # Of a grid beside LPIPS, which takes one for texture: one of a code costs as much as LPIPS of 0.01.
 GRID_WEIGHT = 500.0
+# What each output pixel shuffle of a network could draw; doubling did without more than the finest.
+GRID_PERIOD = {2: 2, 4: 8}
 # Codes are normalised by the nominal range, PSNR is counted from the full one.
 FULL_RANGE_DECIBELS = 20.0 * float(np.log10(255.0 / 219.0))
 
 
 @dataclass
 class Restoration:
-    """Deblock (scale 1) or SuperRes (scale 2).
+    """Deblock (scale 1) or SuperRes (scale 2 or 4).
 
     Attributes:
         net: The network.
@@ -76,7 +78,7 @@ class Restoration:
     def validate(self, net: nn.Module) -> dict[str, float]:
         """Returns the mean gain in PSNR-Y over the base, for every kind of damage."""
         assert isinstance(net, WindowNet)
-        return gains(self.valid, net.window, net.scale, net.windows)
+        return gains(self.valid, self.pairs.kinds, net.window, net.scale, net.windows)
 
 
 @dataclass
@@ -123,9 +125,13 @@ class Detail(Restoration):
 
     Attributes:
         perceptual: The perceptual distance.
+        weight: Of the perceptual distance beside the absolute error.
+        grid_weight: Of a grid beside the perceptual distance.
     """
 
     perceptual: Perceptual = field(kw_only=True)
+    weight: float = field(default=PERCEPTUAL_WEIGHT, kw_only=True)
+    grid_weight: float = field(default=GRID_WEIGHT, kw_only=True)
 
     def loss(self, batch: Batch) -> Tensor:
         """Returns the absolute error plus the perceptual distance of the restored frames."""
@@ -135,15 +141,15 @@ class Detail(Restoration):
         # Its differences of features are too fine for half precision.
         with torch.autocast(batch.y.device.type, enabled=False):
             alike = self.perceptual(y, uv, batch.target_y, batch.target_uv, View.draw())
-            alike = alike + GRID_WEIGHT * grid_error(residual_y)
-        total: Tensor = absolute + PERCEPTUAL_WEIGHT * alike
+            alike = alike + self.grid_weight * grid_error(residual_y, GRID_PERIOD[self.net.scale])
+        total: Tensor = absolute + self.weight * alike
         return total
 
     def validate(self, net: nn.Module) -> dict[str, float]:
         """Returns the gains in PSNR-Y, and the perceptual distances as `<damage>-lpips`."""
         assert isinstance(net, WindowNet)
         distances: dict[str, list[float]] = {}
-        for pair in find_pairs(self.valid, net.scale):
+        for pair in find_pairs(self.valid, self.pairs.kinds):
             batch = validation_batch(self.valid, pair, net.window, net.scale)
             with torch.no_grad():
                 y, uv = net.windows(batch.y, batch.uv)
@@ -207,7 +213,7 @@ class Refinement:
         """Returns the gains in PSNR-Y over the first stage, and the perceptual distances."""
         assert isinstance(net, RefineNet)
         figures: dict[str, list[float]] = {}
-        for pair in find_pairs(self.valid, 1):
+        for pair in find_pairs(self.valid, self.pairs.kinds):
             windows = validation_batch(self.valid, pair, self.stage1.window, 1)
             batch = self.stage1.enhanced(windows, self.stage1.margin)
             with torch.no_grad():
@@ -286,6 +292,7 @@ class Damage:
 
 def gains(
     store: Store,
+    kinds: Sequence[str],
     window: Window,
     scale: int,
     windows: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
@@ -294,12 +301,13 @@ def gains(
 
     Args:
         store: Clips never trained on.
+        kinds: Of damaged clips, see ``Entry``.
         window: The frames that the network sees.
         scale: Size of its output relative to the input.
         windows: Gives the residuals of windows, as ``WindowNet.windows`` does.
     """
     found: dict[str, list[float]] = {}
-    for pair in find_pairs(store, scale):
+    for pair in find_pairs(store, kinds):
         batch = validation_batch(store, pair, window, scale)
         with torch.no_grad():
             y, _ = windows(batch.y, batch.uv)
@@ -316,7 +324,7 @@ def validation_batch(store: Store, pair: Pair, window: Window, scale: int) -> Ba
     height, width = (min(side, n) for n in (pair.damaged.height, pair.damaged.width))
     top = (pair.damaged.height - height) // 4 * 2
     left = (pair.damaged.width - width) // 4 * 2
-    frames = np.linspace(3, pair.clean.frames - 4, 3).astype(int)
+    frames = np.linspace(3, pair.damaged.frames - 4, 3).astype(int)
     box = Box(top, left, height, width)
     crops = [cut(store, pair, scale, int(frame), window, box) for frame in frames]
     return assemble(crops, scale, window.centre)
@@ -328,5 +336,34 @@ def damage_name(pair: Pair) -> str:
 
 
 def start_from(net: nn.Module, checkpoint: Path) -> None:
-    """Loads the averaged weights of another training."""
-    net.load_state_dict(torch.load(checkpoint, weights_only=True)["ema"])
+    """Loads the averaged weights of another training.
+
+    A ``PlanesNet`` may begin with those of a smaller scale and of fewer blocks.
+    """
+    weights = torch.load(checkpoint, weights_only=True)["ema"]
+    if isinstance(net, PlanesNet):
+        # Blocks that are new do next to nothing yet.
+        new = {name: own for name, own in net.state_dict().items() if name.startswith("blocks")}
+        weights = new | with_scale(weights, net.scale)
+    net.load_state_dict(weights)
+
+
+def interpolated(
+    calm: dict[str, Tensor], vivid: dict[str, Tensor], share: float
+) -> dict[str, Tensor]:
+    """Returns weights between those of two networks, one of which began with the other's.
+
+    Source: network interpolation, Wang et al., "ESRGAN", ECCV workshops, 2018, section 3.4.
+
+    Args:
+        calm: State dict of the faithful network.
+        vivid: Of the one trained for texture.
+        share: Of the latter, 0 to 1.
+
+    Example:
+        >>> import torch
+        >>> from vsvqe.training.tasks import interpolated
+        >>> interpolated({"a": torch.zeros(1)}, {"a": torch.ones(1)}, 0.25)
+        {'a': tensor([0.2500])}
+    """
+    return {name: weights.lerp(vivid[name], share) for name, weights in calm.items()}
