@@ -144,9 +144,9 @@ def test_tiles_that_shrink_while_frames_are_written_divert_none(vspipe, script):
     path = script(
         "import logging\n"
         "logging.basicConfig()\n"
-        "from vsvqe.filters import residual\n"
+        "from vsvqe.filters import sessions\n"
         "from vsvqe.inference.errors import OutOfMemory\n"
-        "original = residual.open_session\n"
+        "original = sessions.open_session\n"
         "left = [3]\n"
         "class Full:\n"
         "    def __init__(self, session): self.session, self.description = session, 'full'\n"
@@ -158,7 +158,7 @@ def test_tiles_that_shrink_while_frames_are_written_divert_none(vspipe, script):
         "def opened(request, backend):\n"
         "    session, backend = original(request, backend)\n"
         "    return Full(session), backend\n"
-        "residual.open_session = opened\n"
+        "sessions.open_session = opened\n"
         "clip = core.std.BlankClip(width=160, height=96, format=vs.YUV420P8, length=80)\n"
         "vqe.Deblock(clip, backend='cpu', length=4).set_output()\n"
     )

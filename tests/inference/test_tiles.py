@@ -13,7 +13,7 @@ from support.clips import all_same, largest_difference, pictures, scene
 from support.models import blur
 
 import vsvqe as vqe
-from vsvqe.filters import residual
+from vsvqe.filters import sessions
 from vsvqe.inference import tiles
 from vsvqe.inference.errors import OutOfMemory
 from vsvqe.inference.tiles import Geometry, TiledRunner, spans
@@ -99,7 +99,7 @@ def limited(monkeypatch):
     """Lets own models run out of memory, when they are opened or when they run."""
 
     def limit(most: int, *, when_opened: bool) -> None:
-        original = residual.open_session
+        original = sessions.open_session
 
         def opened(request, backend):
             _, (_, _, height, width) = request.shapes[0]
@@ -108,7 +108,7 @@ def limited(monkeypatch):
             session, found = original(request, backend)
             return Limited(session, most), found
 
-        monkeypatch.setattr(residual, "open_session", opened)
+        monkeypatch.setattr(sessions, "open_session", opened)
 
     return limit
 
