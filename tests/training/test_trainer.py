@@ -1,6 +1,7 @@
 """Trainings that are interrupted, continued and parallel, on a tiny network."""
 
 import dataclasses
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,15 @@ def test_a_finished_training_can_be_made_longer(cache, tmp_path):
     assert_same(weights(tmp_path / "on"), weights(tmp_path / "once"))
 
 
+@pytest.fixture
+def handler_of_children():
+    """Gives back what PyTorch's loader takes, and keeps: later programs would end into its hands."""
+    before = signal.getsignal(signal.SIGCHLD)
+    yield
+    signal.signal(signal.SIGCHLD, before)
+
+
+@pytest.mark.usefixtures("handler_of_children")
 def test_workers_draw_the_same_batches(cache, tmp_path):
     alone = Settings(tmp_path / "alone", steps=4, rate=1e-3)
     helped = Settings(tmp_path / "helped", steps=4, rate=1e-3, workers=2)
