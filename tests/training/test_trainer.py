@@ -74,7 +74,7 @@ def test_a_finished_training_can_be_made_longer(cache, tmp_path):
 
 @pytest.fixture
 def handler_of_children():
-    """Gives back what PyTorch's loader takes, and keeps: later programs would end into its hands."""
+    """Gives back what PyTorch's loader takes and keeps."""
     before = signal.getsignal(signal.SIGCHLD)
     yield
     signal.signal(signal.SIGCHLD, before)
