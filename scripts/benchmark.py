@@ -234,17 +234,24 @@ def turns(jobs: list[dict[str, object]], repeats: int) -> list[list[dict[str, fl
     return results
 
 
-def speed_table(model: Path, sizes: list[str], engines: list[str], repeats: int) -> list[str]:
-    """Returns the rows of the speed table."""
+def shipped(names: list[str] | None) -> list[str]:
+    """Returns the shipped models to measure: all that give residuals, or those of some names."""
     from vsvqe.cards import list_models
 
+    found = [card.name for card in list_models() if card.task in ("deblock", "superres")]
+    return [name for name in found if names is None or name in names]
+
+
+def speed_table(
+    model: Path, names: list[str], sizes: list[str], engines: list[str], repeats: int
+) -> list[str]:
+    """Returns the rows of the speed table."""
     rows = [
         "| model | size | backend | bare session | our filter | vs-mlrt's plugin | filter / bare "
         "| filter / plugin | peak memory: bare, filter, plugin |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    shipped = [card.name for card in list_models() if card.task in ("deblock", "superres")]
-    for name in [str(model), *shipped]:
+    for name in [str(model), *names]:
         for size in sizes:
             for engine in engines:
                 foreign = name == str(model)
@@ -284,15 +291,11 @@ def row(name: str, size: str, engine: str, results: list[list[dict[str, float]]]
     return f"| {' | '.join(cells)} |"
 
 
-def memory_table(engine: str) -> list[str]:
+def memory_table(names: list[str], engine: str) -> list[str]:
     """Returns the rows that compare the peak memory of a short and of a long run."""
     rows = ["| model | size | 200 frames | 5,000 frames | ratio |", "|---|---|---|---|---|"]
-    from vsvqe.cards import list_models
-
-    for card in list_models():
-        if card.task not in ("deblock", "superres"):
-            continue
-        job = {"driver": "filter", "engine": engine, "half": engine != "cpu", "model": card.name}
+    for name in names:
+        job = {"driver": "filter", "engine": engine, "half": engine != "cpu", "model": name}
         peaks = [
             in_process_of_its_own({**job, "size": "270p", "frames": frames, "before": 0})[
                 "peak_mib"
@@ -300,7 +303,7 @@ def memory_table(engine: str) -> list[str]:
             for frames in (200, 5000)
         ]
         rows.append(
-            f"| {card.name} | 270p | {peaks[0]:.0f} MiB | {peaks[1]:.0f} MiB "
+            f"| {name} | 270p | {peaks[0]:.0f} MiB | {peaks[1]:.0f} MiB "
             f"| {peaks[1] / peaks[0]:.3f} |"
         )
     return rows
@@ -328,6 +331,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/benchmark.md"))
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["540p", "1080p"])
     parser.add_argument("--backends", nargs="+", default=["cpu", "openvino"])
+    parser.add_argument("--models", nargs="+", help="of the shipped ones only these, by name")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--no-memory", action="store_true", help="leave out the 5,000-frame runs")
     parser.add_argument("--job", help=argparse.SUPPRESS)
@@ -335,10 +339,11 @@ def main() -> None:
     if arguments.job:
         print(json.dumps(measure(json.loads(arguments.job))))
         return
+    names = shipped(arguments.models)
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "image-model.onnx"
         image_model(model)
-        speed = speed_table(model, arguments.sizes, arguments.backends, arguments.repeats)
+        speed = speed_table(model, names, arguments.sizes, arguments.backends, arguments.repeats)
     command = "python scripts/benchmark.py " + " ".join(sys.argv[1:])
     text = [
         "# Speed and memory",
@@ -356,7 +361,7 @@ def main() -> None:
             "",
             "Peak memory of the process, `openvino` backend:",
             "",
-            *memory_table("openvino"),
+            *memory_table(names, "openvino"),
         ]
     arguments.out.write_text("\n".join(text) + "\n", encoding="utf-8")
     print(f"wrote {arguments.out}", file=sys.stderr)
