@@ -94,8 +94,9 @@ def test_coded_clips_of_the_real_world(name: str, data) -> None:
         transcode(reduced(clean, 2), avc(23)),
     ):
         found = offsets(clean, damaged)
-        # Codecs repeat what was there before: what moves slowly lags a little.
-        assert found["y"] == pytest.approx((0, 0), abs=0.1)
+        # Codecs repeat what was there before: what moves slowly lags a little, by up to 0.1 and with
+        # x264's AVX-512 code never by the same. A mistake in where samples lie is a quarter at least.
+        assert found["y"] == pytest.approx((0, 0), abs=0.2)
 
 
 @pytest.mark.parametrize("scale", [0.31, 0.5, 0.77, 1.23, 1.5])
