@@ -94,8 +94,8 @@ def test_coded_clips_of_the_real_world(name: str, data) -> None:
         transcode(reduced(clean, 2), avc(23)),
     ):
         found = offsets(clean, damaged)
-        # Codecs repeat what was there before: what moves slowly lags a little, by up to 0.1 and with
-        # x264's AVX-512 code never by the same. A mistake in where samples lie is a quarter at least.
+        # Codecs repeat what was there before: what moves slowly lags a little, by up to 0.1, and
+        # with x264's AVX-512 code never by the same. Samples in the wrong place are a quarter off.
         assert found["y"] == pytest.approx((0, 0), abs=0.2)
 
 
