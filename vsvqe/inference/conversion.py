@@ -94,7 +94,7 @@ def as_steps(request: SessionRequest) -> dict[str, SessionRequest]:
     folder = (request.engine_folder or _scratch()) / f"{name}-{width}x{height}"
     with _lock:
         if name not in _steps_refused and not folder.is_dir():
-            _on_main_thread(request)
+            _check_main_thread(request)
             reason = _steps_converted(checkpoint, folder, height, width)
             if reason is not None:
                 _steps_refused[name] = _refusal(request, checkpoint, reason)
@@ -114,7 +114,7 @@ def as_steps(request: SessionRequest) -> dict[str, SessionRequest]:
     }
 
 
-def _on_main_thread(request: SessionRequest) -> None:
+def _check_main_thread(request: SessionRequest) -> None:
     """Raises an error where what the exporter prints would be in the middle of the video."""
     if not on_main_thread():
         raise BackendUnavailable(
@@ -133,7 +133,7 @@ def _refusal(request: SessionRequest, checkpoint: Checkpoint, reason: str) -> st
 def _found(request: SessionRequest, path: Path) -> tuple[Path, str] | str:
     """Returns the converted file and its hash, or why there can be none."""
     if not path.is_file():
-        _on_main_thread(request)
+        _check_main_thread(request)
         from ..checkpoints.models import load
 
         checkpoint = load(request.model, request.sha256)

@@ -220,20 +220,9 @@ def sample_all(
     options = _options(kernel, edge, black)
     options["flags"] = options.pop("interpolation") | cv2.WARP_INVERSE_MAP
     options["dsize"] = out.shape[::-1]
-    if matrix[2, 0] or matrix[2, 1]:
-        _resampled(
-            plane,
-            out,
-            peak,
-            lambda source, target: cv2.warpPerspective(source, matrix, dst=target, **options),
-        )
-    else:
-        _resampled(
-            plane,
-            out,
-            peak,
-            lambda source, target: cv2.warpAffine(source, matrix[:2], dst=target, **options),
-        )
+    projective = bool(matrix[2, 0] or matrix[2, 1])
+    moved, shape = (cv2.warpPerspective, matrix) if projective else (cv2.warpAffine, matrix[:2])
+    _resampled(plane, out, peak, lambda source, target: moved(source, shape, dst=target, **options))
 
 
 def _options(kernel: Kernel, edge: Edge, black: float) -> dict[str, Any]:
