@@ -7,7 +7,7 @@ from support.clips import all_same, scene
 
 import vsvqe as vqe
 from vsvqe import cards
-from vsvqe.cards import Card, ModelFile, find
+from vsvqe.cards import Card, ModelFile, find, list_models
 from vsvqe.inference.errors import ModelError
 
 SHIPPED = [card.name for card in vqe.list_models()]
@@ -138,3 +138,14 @@ def test_errors_say_what_there_is():
         vqe.Deblock(scene(length=1), model="deblock-balanced-v1", backend="cpu"),
         vqe.Deblock(scene(length=1), backend="cpu"),
     )
+
+
+@pytest.mark.parametrize("task", ["deblock", "astf"])
+def test_a_variant_is_enough_where_there_is_one(task: str) -> None:
+    for card in list_models(task):
+        assert find(card.variant, task) == card
+
+
+def test_a_variant_of_several_scales_is_for_the_filter() -> None:
+    with pytest.raises(ModelError, match="superres-x4-balanced"):
+        find("balanced", "superres")

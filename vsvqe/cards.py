@@ -62,6 +62,12 @@ class Card:
         return max(abs(offset) for offset in self.offsets)
 
     @property
+    def variant(self) -> str:
+        """The word before the version in its name, such as ``"fast"`` or ``"balanced"``."""
+        *_, word, _ = ("", *self.name.split("-"))
+        return word
+
+    @property
     def path(self) -> Path:
         """Where the model file is."""
         return models_folder() / self.file
@@ -101,7 +107,8 @@ def find(model: str | Path, task: str) -> Card | ModelFile:
     """Looks up a model by its name or path and checks that its file is whole.
 
     Args:
-        model: Name of a shipped model, or path of an ``.onnx`` file or a checkpoint.
+        model: Name of a shipped model, its variant where the task has one model of that variant, or
+            path of an ``.onnx`` file or a checkpoint.
         task: What the model must be for, if it is a shipped one.
 
     Raises:
@@ -119,6 +126,10 @@ def find(model: str | Path, task: str) -> Card | ModelFile:
                 )
             _check(card)
             return card
+    variants = [card for card in list_models(task) if card.variant == str(model)]
+    if len(variants) == 1:
+        _check(variants[0])
+        return variants[0]
     path = Path(model).expanduser()
     if path.suffix.lower() not in _FILES:
         raise ModelError(

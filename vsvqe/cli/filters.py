@@ -49,7 +49,7 @@ def _model(task: str) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         names = [card.name for card in list_models(task)]
-        short = [name for name in names if text in name.split("-")]
+        short = [card.name for card in list_models(task) if card.variant == text]
         if text in names or Path(text).suffix.lower() in (".onnx", *SUFFIXES):
             return text
         if short:

@@ -18,9 +18,6 @@ from .residual import prepared, residual, residuals
 
 type Show = Literal["result", "mask", "stage1", "texture", "smooth"]
 
-# What `model=` takes, and the model of the second stage that it means.
-MODELS = {"fast": "astf-fast-v1"}
-
 
 def ASTF(
     clip: vs.VideoNode | None = None,
@@ -256,12 +253,10 @@ def card_of(model: object) -> Card:
     Raises:
         ValueError: There is none of that name.
     """
-    names = [card.name for card in list_models("astf")]
-    if not isinstance(model, str) or MODELS.get(model, model) not in names:
-        raise ValueError(
-            f"model={model!r} must be one of {', '.join(map(repr, (*MODELS, *names)))}"
-        )
-    card = find(MODELS.get(model, model), "astf")
+    names = [name for card in list_models("astf") for name in (card.variant, card.name)]
+    if model not in names:
+        raise ValueError(f"model={model!r} must be one of {', '.join(map(repr, names))}")
+    card = find(str(model), "astf")
     assert isinstance(card, Card)
     return card
 

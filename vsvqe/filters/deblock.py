@@ -54,10 +54,11 @@ def Deblock(
             mix linearly. ``"auto"`` estimates how damaged each picture is and goes from 1 (an
             estimated PSNR of 44.5 dB and less against the uncompressed source) to 0 (48 dB and
             more), so that clean video is left alone; only for the shipped models.
-        model: Name of a shipped model (``vqe.list_models("deblock")``), or path of an ``.onnx``
-            image model (N x C x H x W, RGB or luma, float32 or float16), or of a PyTorch
-            checkpoint (``.pth``, ``.pt``, ``.ckpt``, ``.safetensors``) of an image or a recurrent
-            network. One that enlarges is followed by a bicubic reduction to the clip's size.
+        model: Name of a shipped model (``vqe.list_models("deblock")``) or a word of it,
+            ``"balanced"`` or ``"fast"``; or path of an ``.onnx`` image model (N x C x H x W, RGB or
+            luma, float32 or float16), or of a PyTorch checkpoint (``.pth``, ``.pt``, ``.ckpt``,
+            ``.safetensors``) of an image or a recurrent network. One that enlarges is followed by
+            a bicubic reduction to the clip's size.
         planes: Planes to process, as in the core's filters: an index, several, or ``None`` for
             all. The others are copied.
         backend: ``"auto"`` takes the fastest that works here (CUDA, OpenVINO, ONNX Runtime on the

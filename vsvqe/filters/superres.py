@@ -135,17 +135,17 @@ def SuperRes(
 
 
 def _named(model: str | Path, scale: object, needed: float | None) -> str | Path:
-    """Returns the shipped model that the third word of a name stands for, at a scale or size.
+    """Returns the shipped model that a variant stands for, at a scale or size.
 
     Args:
-        model: As the user gave it; what is no such word comes back as it is.
+        model: As the user gave it; what is no variant comes back as it is.
         scale: As the user gave it.
         needed: Least enlargement for the size asked for, if there is one.
     """
     made = {
         card.scale: card.name  # of several versions the last
         for card in list_models("superres")
-        if card.name.split("-")[2:3] == [str(model)]
+        if card.variant == str(model)
     }
     if not made:
         return model
