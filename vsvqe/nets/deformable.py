@@ -10,8 +10,6 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import deform_conv2d
 
-from vsvqe.nets.recurrent import warped
-
 _SIDE = 3
 TAPS = _SIDE**2
 """Of a kernel: every group has two offsets and a mask for each."""
@@ -34,25 +32,29 @@ def deformed(
         Features `[N, D, H, W]`.
     """
     if torch.onnx.is_in_onnx_export():
-        return _tap_by_tap(features, offset, weight, bias, mask)
+        return _sampled(features, offset, weight, bias, mask)
     result: Tensor = deform_conv2d(features, offset, weight, bias, padding=_SIDE // 2, mask=mask)
     return result
 
 
-def _tap_by_tap(
+def _sampled(
     features: Tensor, offset: Tensor, weight: Tensor, bias: Tensor, mask: Tensor
 ) -> Tensor:
-    """Does the same as nine samplings, each followed by a convolution of 1x1."""
+    """Does the same as a sampling for all taps, and a convolution of 1x1 over what they found."""
     count, channels, height, width = features.shape
     groups = mask.shape[1] // TAPS
     parts = features.reshape(count * groups, channels // groups, height, width)
-    places = offset.view(count * groups, TAPS, 2, height, width)
-    shares = mask.view(count * groups, TAPS, 1, height, width)
-    total = bias.view(1, -1, 1, 1)
-    for tap in range(TAPS):
-        down, across = tap // _SIDE - _SIDE // 2, tap % _SIDE - _SIDE // 2
-        place = places[:, tap].flip(1) + torch.tensor((across, down)).to(offset).view(1, 2, 1, 1)
-        found = (warped(parts, place) * shares[:, tap]).view(count, channels, height, width)
-        kernel = weight[:, :, tap // _SIDE, tap % _SIDE, None, None]
-        total = total + functional.conv2d(found, kernel)
-    return total
+    # The taps lie below each other, as one tall picture.
+    offset = offset.view(count * groups, TAPS, 2, height, width)
+    tap = torch.arange(TAPS).view(1, TAPS, 1, 1)
+    y = torch.arange(height).view(1, 1, height, 1) + (tap // _SIDE - _SIDE // 2)
+    x = torch.arange(width).view(1, 1, 1, width) + (tap % _SIDE - _SIDE // 2)
+    down = 2.0 * (offset[:, :, 0] + y.to(offset)) / max(height - 1, 1) - 1.0
+    across = 2.0 * (offset[:, :, 1] + x.to(offset)) / max(width - 1, 1) - 1.0
+    places = torch.stack((across, down), dim=4).view(count * groups, TAPS * height, width, 2)
+    found = functional.grid_sample(
+        parts, places, mode="bilinear", padding_mode="zeros", align_corners=True
+    )
+    shares = mask.reshape(count * groups, 1, TAPS * height, width)
+    found = (found * shares).view(count, channels * TAPS, height, width)
+    return functional.conv2d(found, weight.reshape(len(weight), channels * TAPS, 1, 1), bias)
