@@ -70,6 +70,20 @@ def cleaning(tmp_path_factory):
     return checkpoints.saved(path, {"params": weights})
 
 
+@pytest.fixture(scope="module")
+def deformable(tmp_path_factory):
+    """Small networks that align by deformable convolution, by name."""
+    folder = tmp_path_factory.mktemp("deformable")
+    every = {
+        "IconVSR": checkpoints.iconvsr(8, 1, mmagic=True),
+        "BasicVSR++": checkpoints.basicvsrpp(8, 1, mmagic=False, enlarges=False),
+    }
+    return {
+        name: checkpoints.saved(folder / f"{name}.pth", checkpoints.random(shapes, gain=0.5))
+        for name, shapes in every.items()
+    }
+
+
 def image_model(path, scale):
     weights = checkpoints.random(checkpoints.compact(8, 2, scale), gain=0.5)
     return checkpoints.saved(path, {"params": weights})
@@ -256,12 +270,30 @@ def test_recurrent_networks_are_kept_in_the_engine_folder(recurrent, tmp_path, f
     assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == files
 
 
-def test_deformable_alignment_needs_pytorch(tmp_path, fresh_sessions, caplog):
-    weights = checkpoints.random(checkpoints.basicvsrpp(8, 1, mmagic=True), gain=0.5)
-    path = checkpoints.saved(tmp_path / "plusplus.pth", weights)
-    with pytest.raises(vs.Error, match=r"^SuperRes: plusplus.pth .*no such steps.*'torch' runs"):
-        vqe.SuperRes(scene(), model=path, backend="cpu")
-    assert vqe.SuperRes(scene(32, 24, 2), model=path).get_frame(0).width == 128
+@pytest.mark.parametrize("engine", ["cpu", "openvino"])
+@pytest.mark.parametrize("network", ["IconVSR", "BasicVSR++"])
+def test_deformable_alignment_on_every_engine(deformable, network, engine, request):
+    if engine == "openvino":
+        request.getfixturevalue("openvino")
+    # Of the sides neither network takes both as they are.
+    clip = scene(38, 34, 7, vs.RGBS)
+    arguments = {"model": deformable[network], "length": 4, "overlap": 1}
+    filter = vqe.SuperRes if network == "IconVSR" else vqe.Deblock
+    result, wanted = (
+        tensor(filter(clip, backend=backend, **arguments)) for backend in (engine, "torch")
+    )
+    assert wanted.std() > 0.05
+    assert (result - wanted).abs().max() < 2e-5
+
+
+def test_steps_that_can_not_be_converted(recurrent, tmp_path, fresh_sessions, caplog, monkeypatch):
+    monkeypatch.setattr(conversion, "_error_of_steps", lambda *_: 0.5)
+    path = tmp_path / "other.pth"
+    path.write_bytes(recurrent.read_bytes())
+    clip = scene(32, 24, 2)
+    with pytest.raises(vs.Error, match=r"^SuperRes: other.pth .*0.5 off.*'torch' runs"):
+        vqe.SuperRes(clip, model=path, backend="cpu")
+    assert vqe.SuperRes(clip, model=path).get_frame(0).width == 128
     assert "'torch' runs it" in caplog.text
 
 
