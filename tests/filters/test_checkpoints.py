@@ -491,6 +491,39 @@ def test_random_access_is_linear_access(recurrent, num_streams, threads):
             assert same([np.array(frame[p]) for p in range(3)], linear[n])
 
 
+LONG_CLIP = """
+import dataclasses, sys
+import psutil, torch, vapoursynth as vs
+import vsvqe as vqe
+from vsvqe.inference import torch as sessions
+
+class Nearest(torch.nn.Module):
+    # What a network computes takes time, and is nothing to what it leaves behind.
+    def forward(self, frames):
+        return frames.repeat_interleave(4, 3).repeat_interleave(4, 4)
+
+load = sessions.load
+sessions.load = lambda *file: dataclasses.replace(load(*file), network=Nearest())
+vs.core.max_cache_size = 32
+clip = vs.core.std.BlankClip(format=vs.YUV444PS, width=64, height=48, length=640)
+clip = vqe.SuperRes(clip, model=sys.argv[1], backend="torch", length=10, overlap=1)
+for n in range(640):
+    clip.get_frame(n).close()
+    if n in (99, 639):
+        print(psutil.Process().memory_info().rss / 2**20)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_clip(recurrent, python):
+    pytest.importorskip("psutil")
+    run = python(LONG_CLIP, recurrent)
+    assert run.returncode == 0, run.stderr
+    early, late = map(float, run.stdout.split())
+    # 540 results of 256x192 in three float planes are over 300 MiB.
+    assert late - early < 48
+
+
 def test_tiles_of_recurrent_networks(tmp_path):
     # Without flow, nothing reaches further than the overlap of the tiles.
     weights = checkpoints.random(checkpoints.basicvsr(6, 1, mmagic=True), gain=0.6)
