@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
-from demo_scenes import HEIGHT, SCENE_FRAMES, WIDTH, frames
+from demo_scenes import SCENE_FRAMES, frames
 from light_networks import (
     REAL,
     Light,
@@ -59,8 +59,10 @@ INVISIBLE = 1.05
 PASSES = (0, 1, 3, 5)
 # Of dynamic refinement, in 255ths: for weights trained with a GAN, and for others.
 THRESHOLDS = (5.0, 1.5)
-# What the pictures show: a part of the wall of the drawn clip, and another of its frames.
+# What the pictures show: a part of the wall of the drawn clip, and the frame.
 SHOWN = (424, 96, 160, 96)
+# Around it, for what a light network sees beyond.
+MARGIN = 48
 FRAME = 12
 DAMAGE_SEED = 4
 
@@ -160,17 +162,20 @@ def cleaning(clips: Sequence[Run], network: RealBasicVSR) -> list[str]:
 
 
 def drawn() -> Run:
-    """Returns the wall that `demo_scenes.py` draws, as it is and a quarter as large."""
-    scene = np.stack(list(frames())[SCENE_FRAMES:]).astype(np.float32) / 255
-    small = scene.reshape(len(scene), HEIGHT // SCALE, SCALE, WIDTH // SCALE, SCALE, 3)
-    return Run(*(_tensor(clip) for clip in (small.mean((2, 4)), scene)))
+    """Returns a part of the wall that `demo_scenes.py` draws, as it is and a quarter as large."""
+    left, top, width, height = SHOWN
+    rows = slice(top - MARGIN, top + height + MARGIN)
+    columns = slice(left - MARGIN, left + width + MARGIN)
+    scene = np.stack([frame[rows, columns] for frame in frames()][SCENE_FRAMES:])
+    clean = scene.astype(np.float32) / 255
+    count, high, wide, _ = clean.shape
+    blocks = clean.reshape(count, high // SCALE, SCALE, wide // SCALE, SCALE, 3)
+    return Run(_tensor(blocks.mean((2, 4))), _tensor(clean))
 
 
 def damaged(run: Run) -> Run:
     """Returns the first frames of a run and the same backwards, damaged as the real world does."""
-    half = run.clean[0, : FRAME + 1].permute(0, 2, 3, 1).numpy()
-    # Its sides must be multiples of eight.
-    clean = mirrored(np.ascontiguousarray(half[:, : HEIGHT // 8 * 8]))
+    clean = mirrored(run.clean[0, : FRAME + 1].permute(0, 2, 3, 1).numpy())
     return Run(_tensor(degrade(clean, SCALE, np.random.default_rng(DAMAGE_SEED))), _tensor(clean))
 
 
@@ -181,14 +186,14 @@ def picture(light: Network, real: RealBasicVSR | None) -> Image.Image:
         light: Enlarges.
         real: Cleans and enlarges; without it there is one row.
     """
-    run = _part(drawn())
+    run = drawn()
     longest = run.damaged.shape[1]
     row = {"input": run.damaged.repeat_interleave(SCALE, 3).repeat_interleave(SCALE, 4)}
     for length in (*LENGTHS[:-1], longest):
         row[f"runs of {length}"] = chunked(light, length, 0)(run.damaged)
     rows = [row | {"original": run.clean}]
     if real is not None:
-        run = _part(damaged(drawn()))
+        run = damaged(run)
         row = {"input": run.damaged.repeat_interleave(SCALE, 3).repeat_interleave(SCALE, 4)}
         row |= {f"{passes} passes": cleaned(real, passes)(run.damaged) for passes in PASSES}
         rows.append(row | {"original": run.clean})
@@ -199,20 +204,8 @@ def _tensor(clip: np.ndarray) -> Tensor:
     return torch.from_numpy(clip).permute(0, 3, 1, 2)[None].contiguous().float()
 
 
-def _part(run: Run) -> Run:
-    """Cuts out what is shown, with as much around it as a light network sees."""
-    left, top, width, height = (n // SCALE for n in SHOWN)
-    margin = 12
-    rows, columns = slice(top - margin, top + height + margin), slice(left - margin, None)
-    small = run.damaged[..., rows, columns][..., : width + 2 * margin]
-    rows = slice(SCALE * (top - margin), SCALE * (top + height + margin))
-    large = run.clean[..., rows, SCALE * (left - margin) :][..., : SCALE * (width + 2 * margin)]
-    return Run(small, large)
-
-
 def _shown(clip: Tensor) -> np.ndarray:
-    margin = 12 * SCALE
-    frame = clip[0, FRAME, :, margin:-margin, margin:-margin].clamp(0.0, 1.0)
+    frame = clip[0, FRAME, :, MARGIN:-MARGIN, MARGIN:-MARGIN].clamp(0.0, 1.0)
     codes: np.ndarray = (255.0 * frame.permute(1, 2, 0)).round().to(torch.uint8).numpy()
     return codes
 

@@ -80,7 +80,7 @@ def test_page(found: Path, niqe: Niqe, tmp_path: Path) -> None:
     scorer = UnreferencedScorer(tmp_path, niqe, 3, 2, Engines())
     scores = [scorer.score(found, method) for method in (*methods(FOUND, "cpu")[:2], boiling([]))]
     page = unreferenced.markdown(scores, "python measure.py", 3, 2)
-    assert "The first 3 frames" in page and "every 2th frame" in page
+    assert "The first 3 frames" in page and "one frame and pair in 2" in page
     for column in COLUMNS:
         shown = [f"{getattr(score, column.name):.{column.digits}f}" for score in scores]
         assert f"| found | {' | '.join(shown)} |" in page

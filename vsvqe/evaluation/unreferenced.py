@@ -154,7 +154,7 @@ def markdown(scores: Sequence[Unreferenced], command: str, frames: int, every: i
         every: See ``UnreferencedScorer``.
     """
     engines = sorted({part for score in scores for part in score.engine.split("; ") if part})
-    often = "every frame and pair" if every == 1 else f"every {every}th frame and pair"
+    often = "every frame and pair" if every == 1 else f"one frame and pair in {every}"
     by_place = {(score.method, score.clip): score for score in scores}
     methods = list(dict.fromkeys(score.method for score in scores))
     clips = list(dict.fromkeys(score.clip for score in scores))
