@@ -5,7 +5,8 @@
         --compile fsrcnn_x4 compact
 
 The engines take turns, so that what else the machine does falls on all of them alike; ratios are
-medians of the ratios of each turn. Weights are random, which does not matter for speed.
+medians of the ratios of each turn. Weights are random, which does not matter for speed. Rows that
+were measured once are kept in the work folder.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from spandrel.architectures.SwinIR import SwinIR
 from torch import nn
 
 from vsvqe.checkpoints.models import load
+from vsvqe.evaluation.kept import Kept
 from vsvqe.inference.errors import BackendUnavailable
 from vsvqe.inference.session import Session, SessionRequest, open_session
 from vsvqe.nets.basicvsr import BasicVSR
@@ -223,6 +225,7 @@ def main() -> None:
         "--compile", nargs="+", default=[], help="these through torch.compile too, by their file"
     )
     parser.add_argument("--networks", nargs="+", help="only these, by the name of their file")
+    parser.add_argument("--work", type=Path, default=Path("build/checkpoint-speed"))
     parser.add_argument("--page", type=Path, help="Markdown page to write")
     options = parser.parse_args()
     titles = ["network", "parameters", "PyTorch"]
@@ -230,13 +233,20 @@ def main() -> None:
     titles += ["compiled / PyTorch", "turns"]
     table = [f"| {' | '.join(titles)} |", f"|---|{'--:|' * (len(titles) - 1)}"]
     print(*table, sep="\n", flush=True)
+    kept = Kept(options.work)
     with tempfile.TemporaryDirectory() as folder:
         for entry in ENTRIES:
             if options.networks and entry.file not in options.networks:
                 continue
-            path = Path(folder) / f"{entry.file}.pth"
-            torch.save(entry.make().state_dict(), path)
-            table.append(row(entry, path, options))
+            compiled = entry.file in options.compile
+            key = [torch.__version__, options.size, options.turns, options.frames, compiled]
+            found = kept.read(entry.file, key)
+            if not found:
+                path = Path(folder) / f"{entry.file}.pth"
+                torch.save(entry.make().state_dict(), path)
+                found = {"row": row(entry, path, options)}
+                kept.write(entry.file, key, found)
+            table.append(found["row"])
             print(table[-1], flush=True)
     if options.page:
         options.page.write_text(page(table, options), encoding="utf-8")
