@@ -217,13 +217,19 @@ def test_conversions_are_kept_in_the_engine_folder(compact, tmp_path, fresh_sess
     assert len(list(folder.iterdir())) == 2
 
 
-def test_half_precision(compact):
-    clip = scene(48, 32, 2, vs.RGBS)
+@pytest.mark.parametrize("network", ["Compact", "IconVSR", "BasicVSR++"])
+def test_half_precision(compact, deformable, network):
+    model, filter = compact, vqe.SuperRes
+    if network != "Compact":
+        model = deformable[network]
+        filter = vqe.SuperRes if network == "IconVSR" else vqe.Deblock
+    clip = scene(32, 24, 2, vs.RGBS)
     exact, half = (
-        tensor(vqe.SuperRes(clip, model=compact, backend="torch", fp16=fp16))
-        for fp16 in (None, True)
+        tensor(filter(clip, model=model, backend="torch", fp16=fp16)) for fp16 in (None, True)
     )
-    assert (exact - half).abs().max() < 0.05
+    assert exact.std() > 0.05
+    assert (exact - half).abs().mean() < 0.005
+    assert (exact - half).abs().max() < 0.1
 
 
 def test_sizes_that_a_network_demands(tmp_path):

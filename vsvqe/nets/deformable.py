@@ -33,8 +33,10 @@ def deformed(
     """
     if torch.onnx.is_in_onnx_export():
         return _sampled(features, offset, weight, bias, mask)
-    result: Tensor = deform_conv2d(features, offset, weight, bias, padding=_SIDE // 2, mask=mask)
-    return result
+    # In single precision: places do not fit half, and on a CPU torchvision has no other.
+    inputs = (tensor.float() for tensor in (features, offset, weight, bias))
+    result: Tensor = deform_conv2d(*inputs, padding=_SIDE // 2, mask=mask.float())
+    return result.to(features.dtype)
 
 
 def _sampled(
