@@ -195,7 +195,10 @@ def picture(light: Network, real: RealBasicVSR | None) -> Image.Image:
     if real is not None:
         run = damaged(run)
         row = {"input": run.damaged.repeat_interleave(SCALE, 3).repeat_interleave(SCALE, 4)}
-        row |= {f"{passes} passes": cleaned(real, passes)(run.damaged) for passes in PASSES}
+        for passes in PASSES:
+            name = f"{passes} pass" if passes == 1 else f"{passes} passes"
+            row[name] = cleaned(real, passes)(run.damaged)
+        row["dynamic"] = refined(real, THRESHOLDS[0])[0](run.damaged)
         rows.append(row | {"original": run.clean})
     return _sheet([{name: _shown(clip) for name, clip in row.items()} for row in rows])
 
@@ -300,7 +303,8 @@ squared, of luma, and relative to what the same frame has when the clip is one r
 ![Runs of several lengths, and passes of cleaning]({shown})
 
 *The wall that `scripts/demo.py` draws, made a quarter as large and enlarged again in runs of so
-many frames; below, damaged, then cleaned so many times and enlarged.*
+many frames; below, damaged, then cleaned so many times, or until a pass changes it by less than
+{THRESHOLDS[0]:g}/255, and enlarged.*
 
 {text}
 """
