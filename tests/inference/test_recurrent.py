@@ -78,7 +78,7 @@ def in_steps(network: torch.nn.Module, threshold: float = 255.0, width: int = WI
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(length=st.integers(1, 7), seed=st.integers(0, 99))
 def test_steps_are_the_network(kind: str, length: int, seed: int) -> None:
     network = made(kind)
