@@ -29,6 +29,10 @@ _SUPERRES = "Doubles the size, of clean and of moderately compressed video"
 _REAL_PERCEPTUAL = 0.1
 # Of grids beside LPIPS: cells of 8x8 pixels show sooner than those of two by two.
 _REAL_GRID = 3000.0
+# Of the change of the error from frame to frame beside the absolute error.
+_REAL_STEADY = 1.0
+# Of the filter bank beside LPIPS.
+_BANK = 0.4
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ def _real_by_four(net: nn.Module, material: Material) -> tasks.Detail:
         perceptual=_perceptual(material),
         weight=_REAL_PERCEPTUAL,
         grid_weight=_REAL_GRID,
+        steady_weight=_REAL_STEADY,
     )
 
 
@@ -110,7 +115,7 @@ def _refinement(net: nn.Module, material: Material) -> tasks.Refinement:
 def _perceptual(material: Material) -> Perceptual:
     if material.weights is None:
         raise ValueError("this design is perceptual: give the weights of SqueezeNet")
-    return Perceptual(material.weights)
+    return Perceptual(material.weights, _BANK)
 
 
 def _damage(net: nn.Module, material: Material) -> tasks.Damage:
