@@ -41,14 +41,24 @@ def test_without_a_view_and_filters_it_is_lpips(data: Path, planes: list[torch.T
         (own,) = [n for n in metric.net.state_dict() if n.endswith(f".{index}.{rest}")]
         metric.net.state_dict()[own].copy_(tensor)
     pictures = rgb(*planes[:2]), rgb(*planes[2:])
-    expected = metric(*pictures, normalize=True).mean().item()
-    assert expected > 0.01
-    for perceptual in (Perceptual(data / SQUEEZENET), Perceptual(data / SQUEEZENET, 0.4)):
-        assert perceptual.lpips(*planes).item() == pytest.approx(expected, rel=1e-4)
-    assert Perceptual(data / SQUEEZENET)(*planes).item() == pytest.approx(expected, rel=1e-4)
-    both = Perceptual(data / SQUEEZENET, 0.4)(*planes, PLAIN).item()
-    bank = FilterBank(2e-3)(*pictures).mean().item()
-    assert both == pytest.approx(expected + 0.4 * bank, rel=1e-4)
+    expected = metric(*pictures, normalize=True).flatten()
+    assert (expected > 0.01).all()
+    plain, banked = Perceptual(data / SQUEEZENET), Perceptual(data / SQUEEZENET, 0.4)
+    for got in (plain.lpips(*planes), banked.lpips(*planes), plain(*planes)):
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=0)
+    both = expected + 0.4 * FilterBank(2e-3)(*pictures)
+    torch.testing.assert_close(banked(*planes, PLAIN), both, rtol=1e-4, atol=0)
+
+
+def test_several_versions_at_once(data: Path, planes: list[torch.Tensor]) -> None:
+    y, uv, *target = planes
+    darker = (0.8 * y, 0.5 * uv)
+    perceptual = Perceptual(data / SQUEEZENET, 0.4)
+    torch.manual_seed(5)
+    view = View.draw()
+    both = perceptual(torch.cat((y, darker[0])), torch.cat((uv, darker[1])), *target, view)
+    each = (perceptual(y, uv, *target, view), perceptual(*darker, *target, view))
+    torch.testing.assert_close(both, torch.cat(each), rtol=1e-4, atol=1e-6)
 
 
 def test_both_pictures_are_seen_in_the_same_way(data: Path, planes: list[torch.Tensor]) -> None:
@@ -56,8 +66,9 @@ def test_both_pictures_are_seen_in_the_same_way(data: Path, planes: list[torch.T
     torch.manual_seed(1)
     for _ in range(8):
         view = View.draw()
-        assert perceptual(*planes[:2], *planes[:2], view).item() == pytest.approx(0.0, abs=1e-6)
-        assert perceptual(*planes, view).item() > 0.01
+        same = perceptual(*planes[:2], *planes[:2], view)
+        torch.testing.assert_close(same, torch.zeros(2), rtol=0, atol=1e-6)
+        assert (perceptual(*planes, view) > 0.01).all()
 
 
 def test_the_seed_decides_the_views() -> None:
@@ -71,7 +82,7 @@ def test_the_seed_decides_the_views() -> None:
 def test_gradients_reach_luma_and_chroma(data: Path, planes: list[torch.Tensor]) -> None:
     y, uv = (plane.clone().requires_grad_() for plane in planes[:2])
     torch.manual_seed(2)
-    Perceptual(data / SQUEEZENET, 0.4)(y, uv, *planes[2:], View.draw()).backward()
+    Perceptual(data / SQUEEZENET, 0.4)(y, uv, *planes[2:], View.draw()).sum().backward()
     for plane in (y, uv):
         assert plane.grad is not None and plane.grad.isfinite().all() and plane.grad.any()
 

@@ -67,9 +67,7 @@ class FilterBank(nn.Module):
             >>> FilterBank(1e-4)(picture, picture)
             tensor([0., 0.])
         """
-        responses = [
-            functional.conv2d(p, self.kernels, stride=STRIDE) for p in (picture, target)
-        ]
+        responses = [functional.conv2d(p, self.kernels, stride=STRIDE) for p in (picture, target)]
         seen, wanted = (self._normalised(r) for r in responses)
         distance = _apart(seen, wanted)
         distance = distance + _apart(*(functional.max_pool2d(f, 3, 2) for f in (seen, wanted)))

@@ -164,7 +164,8 @@ class Pairs:
         flow = _onward(self.store, pair, first, inner)
         # Left-sited chroma is symmetric from top to bottom only.
         if rng.random() < 0.5:
-            return [_flip_vertically(crop) for crop in crops], flow[::-1] * np.int16((1, -1))
+            crops = [_flip_vertically(crop) for crop in crops]
+            flow = flow[::-1] * np.array((1, -1), np.int16)
         return crops, flow
 
 

@@ -18,6 +18,8 @@ from vsvqe.nets.window import SINGLE, Window
 from vsvqe.training.losses import (
     CHROMA_WEIGHT,
     charbonnier,
+    crisper,
+    flat_error,
     grid_error,
     mixed_error,
     relative_error,
@@ -35,8 +37,13 @@ PERCEPTUAL_WEIGHT = 0.05
 # LPIPS in the smooth one: by the sum over these batches, an error of 3. The filter bank makes the
 # distance larger here; and texture that is held a little is as near by networks that did not train
 # it, and by 0.3 dB nearer in PSNR.
-TEXTURE_FAITH = 0.1
-SMOOTH_FAITH = 0.4
+TEXTURE_FAITH = 0.3
+SMOOTH_FAITH = 1.0
+# More of it where the picture is flat: what a network makes up there flickers.
+CALM_FAITH = 9.0
+# Of the unsharp masking of what both branches are to give, as Real-ESRGAN (Wang et al., ICCV
+# workshops, 2021) has it: a network that can't know what was lost gives too little of it.
+TARGET_SHARPENING = 0.15
 # Of a grid beside LPIPS, which takes one for texture: one of a code costs as much as LPIPS of 0.01.
 GRID_WEIGHT = 500.0
 # What each output pixel shuffle of a network could draw; doubling did without more than the finest.
@@ -211,7 +218,7 @@ class Refinement:
     def loss(self, batch: Batch) -> Tensor:
         """Returns the sum of what both branches are to make small."""
         texture, smooth = self._refined(self.net, batch)
-        target = (batch.target_y, batch.target_uv)
+        target = (crisper(batch.target_y, TARGET_SHARPENING), batch.target_uv)
         both = [torch.cat(planes) for planes in zip(texture, smooth, strict=True)]
         # Its differences of features are too fine for half precision.
         with torch.autocast(batch.y.device.type, enabled=False):
@@ -220,6 +227,7 @@ class Refinement:
             grid = grid_error(texture[0] - batch.base_y)
             vivid = crisp.mean() + GRID_WEIGHT * grid + TEXTURE_FAITH * _faith(texture, target)
             steady = calm.mean() + SMOOTH_FAITH * _faith(smooth, target)
+            steady = steady + CALM_FAITH * flat_error(smooth[0], batch.target_y)
         total: Tensor = vivid + steady
         return total
 
