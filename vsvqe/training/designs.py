@@ -30,10 +30,9 @@ _REAL_PERCEPTUAL = 0.1
 # Of grids beside LPIPS: cells of 8x8 pixels show sooner than those of two by two.
 _REAL_GRID = 3000.0
 # Of the change of the error from frame to frame beside the absolute error.
-_REAL_STEADY = 2.0
-# Of the filter bank beside LPIPS: less where more is made up, of which nobody knows the phase.
-_REFINE_BANK = 0.4
-_REAL_BANK = 0.1
+_REAL_STEADY = 1.0
+# Of the filter bank beside LPIPS.
+_BANK = 0.4
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def _real_by_four(net: nn.Module, material: Material) -> tasks.Detail:
         material.valid,
         count=6,
         size=48,
-        perceptual=_perceptual(material, _REAL_BANK),
+        perceptual=_perceptual(material, _BANK),
         weight=_REAL_PERCEPTUAL,
         grid_weight=_REAL_GRID,
         steady_weight=_REAL_STEADY,
@@ -110,7 +109,7 @@ def _detail(net: nn.Module, material: Material) -> tasks.Detail:
 def _refinement(net: nn.Module, material: Material) -> tasks.Refinement:
     assert isinstance(net, RefineNet)
     pairs = Pairs(material.store, 1)
-    perceptual = _perceptual(material, _REFINE_BANK)
+    perceptual = _perceptual(material, _BANK)
     return tasks.Refinement(net, pairs, material.valid, Stage1(ASTF_STAGE1), perceptual)
 
 
