@@ -37,13 +37,13 @@ PERCEPTUAL_WEIGHT = 0.05
 # LPIPS in the smooth one: by the sum over these batches, an error of 3. The filter bank makes the
 # distance larger here; and texture that is held a little is as near by networks that did not train
 # it, and by 0.3 dB nearer in PSNR.
-TEXTURE_FAITH = 0.3
+TEXTURE_FAITH = 0.4
 SMOOTH_FAITH = 1.0
 # More of it where the picture is flat: what a network makes up there flickers.
 CALM_FAITH = 9.0
 # Of the unsharp masking of what both branches are to give, as Real-ESRGAN (Wang et al., ICCV
 # workshops, 2021) has it: a network that can't know what was lost gives too little of it.
-TARGET_SHARPENING = 0.15
+TARGET_SHARPENING = 0.12
 # Of a grid beside LPIPS, which takes one for texture: one of a code costs as much as LPIPS of 0.01.
 GRID_WEIGHT = 500.0
 # What each output pixel shuffle of a network could draw; doubling did without more than the finest.
