@@ -36,7 +36,7 @@ def detail(cache: Path, data: Path, steady_weight: float) -> Detail:
 def loss(task: Detail, batch: Batch) -> float:
     """The loss through one certain view."""
     torch.manual_seed(0)
-    return float(task.loss(batch))
+    return task.loss(batch).item()
 
 
 def test_frames_come_in_couples_where_they_are_to_be_steady(cache: Path, data: Path) -> None:

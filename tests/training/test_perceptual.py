@@ -22,7 +22,7 @@ PLAIN = View(0, 0, False, False, 1.0, 1.0, (0, 1, 2))
 def planes() -> list[torch.Tensor]:
     """Luma and chroma of two pictures, then of what they should be."""
     torch.manual_seed(0)
-    y, uv = torch.rand(2, 1, 64, 48), 0.2 * (torch.rand(2, 2, 32, 24) - 0.5)
+    y, uv = torch.rand(2, 1, 64, 72), 0.2 * (torch.rand(2, 2, 32, 36) - 0.5)
     return [y, uv, (y + 0.2 * torch.randn_like(y)).clamp(0, 1), uv + 0.02]
 
 

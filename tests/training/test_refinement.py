@@ -129,7 +129,7 @@ def test_validation_begins_at_stage_1(cache: Path, perceptual: Perceptual) -> No
 def test_descent_makes_the_loss_smaller(cache: Path, perceptual: Perceptual) -> None:
     task = refinement(cache, perceptual)
     batch = task.batch(np.random.default_rng(0))
-    assert batch.y.shape == (2, 1, 48, 48)
+    assert batch.y.shape == (2, 1, 64, 64)
     optimiser = torch.optim.Adam(task.net.parameters(), 1e-3)
     losses = []
     for _ in range(12):
@@ -155,4 +155,4 @@ def refinement(cache: Path, perceptual: Perceptual) -> Refinement:
     """A small training."""
     small = RefineNet(channels=8, blocks=1, branch_blocks=1)
     pairs, valid = Pairs(Store(cache, "[st]*"), 1), Store(cache, "valid-*")
-    return Refinement(small, pairs, valid, Stage1(ASTF_STAGE1), perceptual, count=2, size=48)
+    return Refinement(small, pairs, valid, Stage1(ASTF_STAGE1), perceptual, count=2, size=64)

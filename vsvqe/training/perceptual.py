@@ -111,7 +111,8 @@ class Perceptual(nn.Module):
             uv: Chroma in [-0.5, 0.5], `[K * N, 2, H / 2, W / 2]`.
             target_y: Luma of what they should be, `[N, 1, H, W]`.
             target_uv: Chroma of what they should be.
-            view: How to look at all of them.
+            view: How to look at all of them; those that ``View.draw`` draws need sides of at
+                least 61, for the filters.
         """
         seen, target = to_rgb(y, uv), to_rgb(target_y, target_uv)
         if view is not None:
