@@ -12,7 +12,7 @@ from scipy.signal import correlate
 
 from vsvqe.training import filterbank
 from vsvqe.training.filterbank import FilterBank
-from vsvqe.training.perceptual import Perceptual, View
+from vsvqe.training.perceptual import SMALLEST, Perceptual, View
 
 SQUEEZENET = Path("weights") / "squeezenet1_1_features_torchvision_layout.pth"
 PLAIN = View(0, 0, False, False, 1.0, 1.0, (0, 1, 2))
@@ -69,6 +69,12 @@ def test_both_pictures_are_seen_in_the_same_way(data: Path, planes: list[torch.T
         same = perceptual(*planes[:2], *planes[:2], view)
         torch.testing.assert_close(same, torch.zeros(2), rtol=0, atol=1e-6)
         assert (perceptual(*planes, view) > 0.01).all()
+
+
+def test_the_smallest_view_of_astf_crops_is_large_enough() -> None:
+    crop = torch.rand(1, 3, 64, 64)
+    seen = View(3, 3, False, False, SMALLEST, 1.0, (0, 1, 2)).of(crop)
+    assert FilterBank(2e-3)(seen, 1.0 - seen).item() > 0.0
 
 
 def test_the_seed_decides_the_views() -> None:
