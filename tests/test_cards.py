@@ -26,7 +26,7 @@ def test_every_task_has_a_model():
     }
     assert names["deblock"] == ["deblock-balanced-v2", "deblock-fast-v2"]
     assert "superres-x2-fast-v1" in names["superres"]
-    assert names["astf"] == ["astf-fast-v1"]
+    assert names["astf"] == ["astf-fast-v2"]
     assert len(names["damage"]) == 1
     assert sorted(name for found in names.values() for name in found) == sorted(SHIPPED)
     assert vqe.list_models("stabilize") == []

@@ -194,7 +194,7 @@ def test_any_clip_in_the_same_clip_out(clip, whole):
 def stages(clip: vs.VideoNode, full_range: bool) -> dict[str, Any]:
     """What the whole method makes of an 8-bit 4:2:0 clip, in nominal samples."""
     frames, format = pictures(clip), clip.format
-    path = cards.models_folder() / "astf-fast-v1.onnx"
+    path = cards.models_folder() / "astf-fast-v2.onnx"
     card = json.loads(path.with_suffix(".json").read_text())
     spans = [limits(format, full_range, plane > 0)[1] for plane in range(3)]
     repaired = residuals("deblock", frames, format, full_range)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import convolve, uniform_filter
 from torch import Tensor
 
 from vsvqe.metrics.ssim import ssim
@@ -50,6 +51,24 @@ def test_ssim_is_that_of_the_metric(pair: tuple[Tensor, Tensor]) -> None:
     x, y = _arrays(pair)
     channels = [ssim(y[:, channel], x[:, channel], 1.0) for channel in range(3)]
     assert losses.ssim_loss(*pair).item() == pytest.approx(1 - np.mean(channels), abs=1e-5)
+
+
+def test_crisper_against_scipy(pair: tuple[Tensor, Tensor]) -> None:
+    x, _ = _arrays(pair)
+    blurred = convolve(x, np.outer((1, 2, 1), (1, 2, 1))[None, None] / 16, mode="mirror")
+    got = torch.cat([losses.crisper(plane, 0.3) for plane in pair[0].split(1, dim=1)], dim=1)
+    np.testing.assert_allclose(got.detach().numpy(), x + 0.3 * (x - blurred), atol=1e-6)
+
+
+def test_errors_count_where_the_target_is_flat(pair: tuple[Tensor, Tensor]) -> None:
+    picture, target = (planes[:, :1] for planes in pair)
+    target = torch.cat((0.05 * target[..., :15], target[..., 15:]), dim=-1)
+    y = target.double().numpy()
+    mean, squares = (uniform_filter(p, (0, 0, 5, 5), mode="mirror") for p in (y, y**2))
+    weight = np.exp(-(squares - mean**2) / (4 / 219) ** 2)
+    assert weight.max() > 0.5 and weight.min() < 0.01
+    expected = (weight * np.abs(picture.detach().numpy() - y)).mean()
+    assert losses.flat_error(picture, target).item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_total_variation_by_hand() -> None:

@@ -78,3 +78,28 @@ def test_a_window_of_one_is_the_centre_of_a_larger_one(cache):
     assert torch.equal(single.y[:, 0], window.y[:, 1])
     assert torch.equal(single.base_y, window.base_y)
     assert torch.equal(single.target_uv, window.target_uv)
+
+
+@pytest.mark.parametrize(("scale", "side"), [(1, 96), (2, 40)])
+def test_couples_come_with_the_flow_between_them(cache, scale, side):
+    pairs = Pairs(Store(cache, "train-*"), scale, stills_share=0.0, clean_share=0.0)
+    batch = pairs.couples(np.random.default_rng(6), 12, side, SINGLE)
+    first, second = batch.target_y.chunk(2)
+    assert batch.flow.shape == (12, 2, scale * side, scale * side)
+    rows, columns = np.mgrid[: scale * side, : scale * side].astype(np.float32)
+    apart, together = [], []
+    for a, b, (right, down) in zip(
+        first[:, 0].numpy(), second[:, 0].numpy(), batch.flow.numpy(), strict=True
+    ):
+        fetched = cv2.remap(b, columns + right, rows + down, cv2.INTER_LINEAR)
+        inner = (slice(16, -16), slice(16, -16))
+        apart.append(np.abs(a - b)[inner].mean())
+        together.append(np.abs(a - fetched)[inner].mean())
+    assert np.mean(together) < 0.6 * np.mean(apart)
+
+
+def test_the_first_of_a_couple_comes_before_the_second(cache):
+    pairs = Pairs(Store(cache, "[st]*"), 1, clean_share=0.0)
+    batch = pairs.couples(np.random.default_rng(7), 4, 32, Window((0, 1), aligned=False))
+    first, second = batch.y.chunk(2)
+    assert torch.equal(first[:, 1], second[:, 0])

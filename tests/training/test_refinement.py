@@ -12,7 +12,7 @@ from vsvqe.nets.refine import RefineNet
 from vsvqe.training.export import export
 from vsvqe.training.losses import grid_error
 from vsvqe.training.pairs import Batch, Pairs
-from vsvqe.training.perceptual import Perceptual, View
+from vsvqe.training.perceptual import Perceptual
 from vsvqe.training.stage1 import ASTF_STAGE1, Stage1
 from vsvqe.training.store import Store
 from vsvqe.training.tasks import Refinement
@@ -98,26 +98,6 @@ def test_stage_1_of_a_crop_is_the_crop_of_stage_1() -> None:
         torch.testing.assert_close(one, other, atol=2e-3, rtol=0)
 
 
-def test_a_view() -> None:
-    rgb = torch.rand(2, 3, 20, 30)
-    seen = View(2, 3, True, True, 1, 1.0, (2, 0, 1)).of(rgb).numpy()
-    expected = rgb.numpy()[:, [2, 0, 1], 2:, 3:][..., ::-1].swapaxes(-1, -2)
-    np.testing.assert_allclose(seen, expected, atol=1e-6)
-    half = View(0, 0, False, False, 2, 1.0, (0, 1, 2)).of(rgb).numpy()
-    np.testing.assert_allclose(
-        half, rgb.numpy().reshape(2, 3, 10, 2, 15, 2).mean((3, 5)), atol=1e-6
-    )
-
-
-def test_views_are_many() -> None:
-    torch.manual_seed(1)
-    drawn = [View.draw() for _ in range(200)]
-    assert {view.top for view in drawn} == {view.left for view in drawn} == {0, 1, 2, 3}
-    assert len({view.channels for view in drawn}) == 6
-    assert 0.2 < np.mean([view.size == 2 for view in drawn]) < 0.5
-    assert all(0.8 <= view.gain <= 1.2 for view in drawn)
-
-
 def test_a_grid_is_an_error_and_texture_is_not() -> None:
     rows, columns = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
     for grid in ((-1.0) ** rows, (-1.0) ** columns, (-1.0) ** (rows + columns)):
@@ -149,7 +129,7 @@ def test_validation_begins_at_stage_1(cache: Path, perceptual: Perceptual) -> No
 def test_descent_makes_the_loss_smaller(cache: Path, perceptual: Perceptual) -> None:
     task = refinement(cache, perceptual)
     batch = task.batch(np.random.default_rng(0))
-    assert batch.y.shape == (2, 1, 48, 48)
+    assert batch.y.shape == (2, 1, 64, 64)
     optimiser = torch.optim.Adam(task.net.parameters(), 1e-3)
     losses = []
     for _ in range(12):
@@ -175,4 +155,4 @@ def refinement(cache: Path, perceptual: Perceptual) -> Refinement:
     """A small training."""
     small = RefineNet(channels=8, blocks=1, branch_blocks=1)
     pairs, valid = Pairs(Store(cache, "[st]*"), 1), Store(cache, "valid-*")
-    return Refinement(small, pairs, valid, Stage1(ASTF_STAGE1), perceptual, count=2, size=48)
+    return Refinement(small, pairs, valid, Stage1(ASTF_STAGE1), perceptual, count=2, size=64)

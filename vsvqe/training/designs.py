@@ -29,6 +29,10 @@ _SUPERRES = "Doubles the size, of clean and of moderately compressed video"
 _REAL_PERCEPTUAL = 0.1
 # Of grids beside LPIPS: cells of 8x8 pixels show sooner than those of two by two.
 _REAL_GRID = 3000.0
+# Of the change of the error from frame to frame beside the absolute error.
+_REAL_STEADY = 1.0
+# Of the filter bank beside LPIPS.
+_BANK = 0.4
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,10 @@ def _real_by_four(net: nn.Module, material: Material) -> tasks.Detail:
         material.valid,
         count=6,
         size=48,
-        perceptual=_perceptual(material),
+        perceptual=_perceptual(material, _BANK),
         weight=_REAL_PERCEPTUAL,
         grid_weight=_REAL_GRID,
+        steady_weight=_REAL_STEADY,
     )
 
 
@@ -104,13 +109,14 @@ def _detail(net: nn.Module, material: Material) -> tasks.Detail:
 def _refinement(net: nn.Module, material: Material) -> tasks.Refinement:
     assert isinstance(net, RefineNet)
     pairs = Pairs(material.store, 1)
-    return tasks.Refinement(net, pairs, material.valid, Stage1(ASTF_STAGE1), _perceptual(material))
+    perceptual = _perceptual(material, _BANK)
+    return tasks.Refinement(net, pairs, material.valid, Stage1(ASTF_STAGE1), perceptual)
 
 
-def _perceptual(material: Material) -> Perceptual:
+def _perceptual(material: Material, bank_weight: float = 0.0) -> Perceptual:
     if material.weights is None:
         raise ValueError("this design is perceptual: give the weights of SqueezeNet")
-    return Perceptual(material.weights)
+    return Perceptual(material.weights, bank_weight)
 
 
 def _damage(net: nn.Module, material: Material) -> tasks.Damage:

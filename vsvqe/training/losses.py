@@ -16,6 +16,8 @@ CHROMA_WEIGHT = 0.25
 SQUARED_WEIGHT = 20.0
 # Periods of a pattern, to a side of the squares in which it is looked for.
 GRID_CELLS = 8
+# A standard deviation that counts as flat, as in the measure of flicker: four 8-bit codes.
+FLAT_DEVIATION = 4.0 / 219.0
 
 WINDOW = 11
 WINDOW_SIGMA = 1.5
@@ -128,6 +130,38 @@ def ssim_loss(picture: Tensor, target: Tensor) -> Tensor:
         structure = (2 * covariance + K2**2) / (variances + K2**2)
         similarity: Tensor = (luminance * structure).mean()
         return 1.0 - similarity
+
+
+def flat_error(picture: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute error of all pixels, weighted by how flat the target is around them.
+
+    The weight is `exp(-variance / (4 codes)^2)` of 8-bit codes over 5x5 pixels: 1 where nothing is,
+    next to 0 in texture and at edges.
+
+    Args:
+        picture: One channel, `[N, 1, H, W]`, nominal range.
+        target: What it should be, of the same shape.
+    """
+    around = functional.pad(target, (2, 2, 2, 2), mode="reflect")
+    mean, mean_square = (functional.avg_pool2d(p, 5, 1) for p in (around, around.square()))
+    variance = (mean_square - mean.square()).clamp_min(0.0)
+    weight = torch.exp(-variance / FLAT_DEVIATION**2)
+    return (weight * (picture - target).abs()).mean()
+
+
+def crisper(picture: Tensor, amount: float) -> Tensor:
+    """Unsharp masking: `x + amount * (x - blurred x)`, for targets that a network falls short of.
+
+    The blur is that of `vqe.ASTF(sharpen=...)`: binomial, 3x3; borders are mirrored.
+
+    Args:
+        picture: One channel, `[N, 1, H, W]`, sides of at least 2.
+        amount: 0 changes nothing.
+    """
+    line = torch.tensor((0.25, 0.5, 0.25), dtype=picture.dtype, device=picture.device)
+    around = functional.pad(picture, (1, 1, 1, 1), mode="reflect")
+    blurred = functional.conv2d(around, (line[:, None] * line)[None, None])
+    return picture + amount * (picture - blurred)
 
 
 def total_variation(picture: Tensor) -> Tensor:

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
-from vsvqe.motion.alignment import Box, samplings
+from vsvqe.motion.alignment import UNITS, Box, Field, samplings
 from vsvqe.nets.window import Window
 from vsvqe.training.resample import bicubic_matrix, chroma_shift
 from vsvqe.training.store import Bytes, Entry, Planes, Store
@@ -34,6 +35,8 @@ class Batch(NamedTuple):
         target_y: Clean luma.
         target_uv: Clean chroma.
         mse: Luma error of the damaged frames, `[N]`, 0 where unknown or clean.
+        flow: Of couples, the first half of the batch: where the content of each is in its
+            companion of the second half, `[N / 2, 2, s * h, s * w]` in pixels, right before down.
     """
 
     y: Tensor
@@ -43,10 +46,12 @@ class Batch(NamedTuple):
     target_y: Tensor
     target_uv: Tensor
     mse: Tensor
+    flow: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Returns the batch on a device."""
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+        moved = (t if t is None else t.to(device, non_blocking=True) for t in self)
+        return Batch(*moved)  # type: ignore[arg-type]
 
 
 class Crop(NamedTuple):
@@ -116,23 +121,52 @@ class Pairs:
             size: Side of the damaged crop in luma pixels, even.
             window: Which frames a window has.
         """
-        crops = [self._draw(rng, size, window) for _ in range(count)]
+        crops = [self._draw(rng, size, window, 1)[0][0] for _ in range(count)]
         return assemble(crops, self.scale, window.centre)
 
-    def _draw(self, rng: np.random.Generator, size: int, window: Window) -> Crop:
-        """Draws one window."""
+    def couples(self, rng: np.random.Generator, count: int, size: int, window: Window) -> Batch:
+        """Draws windows of consecutive frames of the same places.
+
+        Args:
+            rng: Source of all choices.
+            count: Couples: half of the windows.
+            size: As for ``batch``.
+            window: As for ``batch``.
+
+        Returns:
+            The windows of all first frames, then those of all second ones, and the flow between.
+        """
+        drawn = [self._draw(rng, size, window, 2) for _ in range(count)]
+        crops = [couple[n] for n in range(2) for couple, _ in drawn]
+        flow = torch.stack([enlarged(between, self.scale) for _, between in drawn])
+        return assemble(crops, self.scale, window.centre)._replace(flow=flow)
+
+    def _draw(
+        self, rng: np.random.Generator, size: int, window: Window, frames: int
+    ) -> tuple[list[Crop], Field]:
+        """Draws windows of one place in consecutive frames, and the flow from the first onward."""
         pairs = self._pairs[bool(rng.random() < self.stills_share)]
         pair = pairs[int(rng.integers(len(pairs)))]
         if self.scale == 1 and rng.random() < self.clean_share:
             # Clean clips have no flow of their own; that of the damaged one fits nearly as well.
             pair = Pair(pair.shard, pair.clean, pair.clean, pair.damaged)
-        side = size if self.scale == 1 else size + 2 * MARGIN
-        frame = int(rng.integers(pair.damaged.frames))
+        margin = 0 if self.scale == 1 else MARGIN
+        side = size + 2 * margin
+        first = int(rng.integers(pair.damaged.frames - frames + 1))
         top = 2 * int(rng.integers((pair.damaged.height - side) // 2 + 1))
         left = 2 * int(rng.integers((pair.damaged.width - side) // 2 + 1))
-        crop = cut(self.store, pair, self.scale, frame, window, Box(top, left, side, side))
+        box = Box(top, left, side, side)
+        crops = [
+            cut(self.store, pair, self.scale, frame, window, box)
+            for frame in range(first, first + frames)
+        ]
+        inner = Box(top + margin, left + margin, size, size)
+        flow = _onward(self.store, pair, first, inner)
         # Left-sited chroma is symmetric from top to bottom only.
-        return _flip_vertically(crop) if rng.random() < 0.5 else crop
+        if rng.random() < 0.5:
+            crops = [_flip_vertically(crop) for crop in crops]
+            flow = flow[::-1] * np.array((1, -1), np.int16)
+        return crops, flow
 
 
 def find_pairs(store: Store, kinds: Sequence[str]) -> list[Pair]:
@@ -195,6 +229,22 @@ def _aligned(
         u, v = (sampling.chroma(plane[other]) for plane in (damaged.u, damaged.v))
         pictures.append(Planes(y[None], u[None], v[None]))
     return Planes(*(np.concatenate(plane) for plane in zip(*pictures, strict=True)))
+
+
+def _onward(store: Store, pair: Pair, frame: int, box: Box) -> Field:
+    """Cuts the flow to the next frame out of the damaged clip's; zero in the last frame."""
+    top, left, height, width = (side // 2 for side in box)
+    flows = store.flows(pair.shard, pair.moved)
+    if frame >= len(flows):
+        return np.zeros((height, width, 2), np.int16)
+    return flows[frame, 0, top : top + height, left : left + width]
+
+
+def enlarged(flow: Field, scale: int) -> Tensor:
+    """Returns the flow of a damaged crop as that of the clean one, `[2, H, W]`, in its pixels."""
+    pixels = torch.from_numpy(flow.astype(np.float32)).movedim(-1, 0) * (scale / UNITS)
+    wide = functional.interpolate(pixels[None], scale_factor=2 * scale, mode="bilinear")
+    return wide[0]
 
 
 def assemble(crops: list[Crop], scale: int, centre: int) -> Batch:

@@ -1,7 +1,8 @@
-"""LPIPS with SqueezeNet features, as a loss on 4:2:0 planes."""
+"""LPIPS with SqueezeNet features and a filter bank, as a loss on 4:2:0 planes."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,14 @@ import lpips
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from vsvqe.training.filterbank import FilterBank
+
+# By how much a picture is made smaller at most, and how often it is at all.
+SMALLEST = 3.0
+SMALLER_SHARE = 2.0 / 3.0
+# Of the filters' squared norm, see ``FilterBank``.
+LEAST_CONTRAST = 2e-3
 
 
 @dataclass(frozen=True)
@@ -19,14 +28,15 @@ class View:
     distance likes, such as ones that fall between the pixels at which its features are taken. It
     can't where the pictures are looked at in another way every time, after Kettunen, Harkonen and
     Lehtinen, "E-LPIPS: robust perceptual image similarity via random transformation ensembles",
-    2019.
+    2019. Of their transformations, making pictures smaller carries over best to other networks;
+    dropping features, and noise on the weights, did not help.
 
     Attributes:
         top: Rows cut off.
         left: Columns cut off.
         mirrored: Whether left and right are exchanged.
         turned: Whether rows and columns are exchanged.
-        size: By which the picture is made smaller, 1 or 2.
+        size: By which the picture is made smaller, at least 1; not only whole numbers.
         gain: Factor of the contrast around the middle.
         channels: Order of red, green and blue.
     """
@@ -35,37 +45,40 @@ class View:
     left: int
     mirrored: bool
     turned: bool
-    size: int
+    size: float
     gain: float
     channels: tuple[int, ...]
 
     @classmethod
     def draw(cls) -> View:
-        """Draws one with PyTorch's generator; every third is of half the size."""
-        top, left, mirrored, turned, third = (
-            int(torch.randint(most, ())) for most in (4, 4, 2, 2, 3)
-        )
+        """Draws one with PyTorch's generator; two of three are smaller, by up to three."""
+        top, left, mirrored, turned = (int(torch.randint(most, ())) for most in (4, 4, 2, 2))
         gain = 0.8 + 0.4 * float(torch.rand(()))
         channels = tuple(torch.randperm(3).tolist())
-        return cls(top, left, bool(mirrored), bool(turned), 2 if third == 0 else 1, gain, channels)
+        smaller, how_much = torch.rand(2).tolist()
+        size = math.exp(how_much * math.log(SMALLEST)) if smaller < SMALLER_SHARE else 1.0
+        return cls(top, left, bool(mirrored), bool(turned), size, gain, channels)
 
     def of(self, rgb: Tensor) -> Tensor:
         """Returns the picture as seen in this way."""
         seen = rgb[:, self.channels, self.top :, self.left :]
         seen = seen.flip(-1) if self.mirrored else seen
         seen = seen.mT if self.turned else seen
-        seen = functional.avg_pool2d(seen, self.size) if self.size > 1 else seen
+        if self.size > 1.0:
+            sides = [round(side / self.size) for side in seen.shape[-2:]]
+            seen = functional.interpolate(seen, sides, mode="bilinear", antialias=True)
         return 0.5 + self.gain * (seen - 0.5)
 
 
 class Perceptual(nn.Module):
-    """LPIPS-Squeeze between two pictures given as planes."""
+    """LPIPS-Squeeze between pictures given as planes, and what a filter bank sees beside it."""
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self, weights: Path, bank_weight: float = 0.0) -> None:
         """Loads the network.
 
         Args:
             weights: File with the tensors of torchvision's SqueezeNet 1.1, `features.<index>`.
+            bank_weight: Of the filter bank's distance, which is added; 0 for LPIPS alone.
         """
         super().__init__()
         self._metric = lpips.LPIPS(net="squeeze", pnet_rand=True, verbose=False)
@@ -78,6 +91,8 @@ class Perceptual(nn.Module):
         self._metric.load_state_dict(own | _heads(self._metric))
         # Faster on CPUs, by a third.
         self._metric.to(memory_format=torch.channels_last)
+        self._bank = FilterBank(LEAST_CONTRAST)
+        self._bank_weight = bank_weight
         self.requires_grad_(False)
         self.eval()
 
@@ -89,20 +104,43 @@ class Perceptual(nn.Module):
         target_uv: Tensor,
         view: View | None = None,
     ) -> Tensor:
-        """Returns the mean distance of two batches of pictures.
+        """Returns the distance of every picture, `[K * N]`.
 
         Args:
-            y: Luma in [0, 1], `[N, 1, H, W]`.
-            uv: Chroma in [-0.5, 0.5], `[N, 2, H / 2, W / 2]`.
-            target_y: Luma of what it should be.
-            target_uv: Chroma of what it should be.
-            view: How to look at both.
+            y: Luma in [0, 1], `[K * N, 1, H, W]`: K versions of the whole batch, one after another.
+            uv: Chroma in [-0.5, 0.5], `[K * N, 2, H / 2, W / 2]`.
+            target_y: Luma of what they should be, `[N, 1, H, W]`.
+            target_uv: Chroma of what they should be.
+            view: How to look at all of them; those that ``View.draw`` draws need sides of at
+                least 61, for the filters.
         """
-        pictures = [to_rgb(y, uv), to_rgb(target_y, target_uv)]
+        seen, target = to_rgb(y, uv), to_rgb(target_y, target_uv)
         if view is not None:
-            pictures = [view.of(picture) for picture in pictures]
-        distance: Tensor = self._metric(*pictures, normalize=True)
-        return distance.mean()
+            seen, target = view.of(seen), view.of(target)
+        distance = self._lpips(seen, target)
+        if self._bank_weight:
+            wanted = torch.cat([target] * (len(seen) // len(target)))
+            distance = distance + self._bank_weight * self._bank(seen, wanted)
+        return distance
+
+    def lpips(self, y: Tensor, uv: Tensor, target_y: Tensor, target_uv: Tensor) -> Tensor:
+        """Returns the LPIPS alone of every picture, as it is; see ``forward``."""
+        return self._lpips(to_rgb(y, uv), to_rgb(target_y, target_uv))
+
+    def _lpips(self, seen: Tensor, target: Tensor) -> Tensor:
+        """Returns the LPIPS of every picture; the network runs over each target once."""
+        everything = self._metric.scaling_layer(2.0 * torch.cat((seen, target)) - 1.0)
+        layers = zip(self._metric.net(everything), self._metric.lins, strict=True)
+        return torch.stack([self._of_layer(f, len(target), lin) for f, lin in layers]).sum(0)
+
+    @staticmethod
+    def _of_layer(features: Tensor, targets: int, weighted: nn.Module) -> Tensor:
+        """Returns what one layer adds to the distances."""
+        units = lpips.normalize_tensor(features)
+        seen, target = units[:-targets], units[-targets:]
+        apart = seen.unflatten(0, (-1, targets)) - target
+        distance: Tensor = weighted(apart.square().flatten(0, 1)).mean((1, 2, 3))
+        return distance
 
 
 def to_rgb(y: Tensor, uv: Tensor) -> Tensor:

@@ -1,0 +1,76 @@
+"""The training of SuperRes towards what looks alike and stays steady."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vsvqe.nets.planes import PlanesNet
+from vsvqe.nets.window import SINGLE
+from vsvqe.training.pairs import REAL, Batch, Pairs
+from vsvqe.training.perceptual import Perceptual
+from vsvqe.training.store import Store
+from vsvqe.training.tasks import Detail
+
+SIDE = 16
+
+
+def detail(cache: Path, data: Path, steady_weight: float) -> Detail:
+    """A small training by four."""
+    stills = Store(cache, "stills-*")
+    pairs = Pairs(stills, 4, REAL[4], stills_share=1.0)
+    net = PlanesNet(SINGLE, 4, channels=8, blocks=1)
+    weights = data / "weights" / "squeezenet1_1_features_torchvision_layout.pth"
+    return Detail(
+        net,
+        pairs,
+        stills,
+        count=4,
+        size=SIDE,
+        perceptual=Perceptual(weights),
+        steady_weight=steady_weight,
+    )
+
+
+def loss(task: Detail, batch: Batch) -> float:
+    """The loss through one certain view."""
+    torch.manual_seed(0)
+    return task.loss(batch).item()
+
+
+def test_frames_come_in_couples_where_they_are_to_be_steady(cache: Path, data: Path) -> None:
+    rng = np.random.default_rng(0)
+    assert detail(cache, data, 0.0).batch(rng).flow is None
+    batch = detail(cache, data, 2.0).batch(rng)
+    assert batch.y.shape == (4, 1, SIDE, SIDE)
+    assert batch.flow is not None and batch.flow.shape == (2, 2, 4 * SIDE, 4 * SIDE)
+
+
+def test_an_error_that_moves_along_costs_less_than_one_that_flickers(
+    cache: Path, data: Path
+) -> None:
+    task = detail(cache, data, 2.0)
+    batch = task.batch(np.random.default_rng(1))
+    torch.manual_seed(1)
+    pattern = 0.1 * torch.randn(2, 1, 4 * SIDE, 4 * SIDE)
+    flow = torch.zeros(2, 2, 4 * SIDE, 4 * SIDE)
+    # The content is two pixels further to the right in the second frames.
+    flow[:, 0] = 2.0
+
+    def with_errors(second: torch.Tensor) -> Batch:
+        errors = torch.cat((pattern, second))
+        return batch._replace(base_y=batch.target_y + errors, flow=flow)
+
+    along, still = (with_errors(pattern.roll(n, dims=-1)) for n in (2, 0))
+    for wanted, given in ((0.0, along), (2 * 0.1 * 2 / np.sqrt(np.pi), still)):
+        # The network adds nothing yet: all of it is the error given here.
+        extra = loss(task, given) - loss(task, given._replace(flow=None))
+        assert extra == pytest.approx(wanted, abs=0.01)
+
+
+def test_validation_is_by_lpips_alone(cache: Path, data: Path) -> None:
+    task = detail(cache, data, 2.0)
+    figures = task.validate(task.net)
+    assert {name.endswith("-lpips") for name in figures} == {True, False}
+    assert all(figure == 0.0 for name, figure in figures.items() if not name.endswith("-lpips"))
