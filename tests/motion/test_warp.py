@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from vsvqe.motion.transform import compose, to_pixels
-from vsvqe.motion.warp import Grid, Region, Siting, for_plane, grid, moves, sample, sample_all
+from vsvqe.motion.warp import Grid, Region, Siting, for_plane, grid, moves, sample, sample_region
 
 WIDTH, HEIGHT = 90, 60
 NUMPY_EDGES = {"mirror": "symmetric", "replicate": "edge", "wrap": "wrap", "black": "constant"}
@@ -114,7 +114,7 @@ def test_whole_planes_are_sampled_as_their_regions(motion, tilt, dtype, edge, ke
     plane = (plane / 4 if dtype is np.uint8 else plane).astype(dtype)
     out = np.empty((HEIGHT, WIDTH + 6), dtype)[:, :WIDTH]
     arguments = {"kernel": kernel, "edge": edge, "black": 64.0, "peak": 1023}
-    sample_all(plane, matrix, out, **arguments)
+    sample_region(plane, matrix, Region.of(plane), out, **arguments)
     difference = np.abs(out.astype(float) - warped(plane, matrix, **arguments))
     # Beyond an edge that jumps, a position's last bit may be seen.
     assert np.quantile(difference, 0.9) <= 1

@@ -1,5 +1,6 @@
 """What is seen where a corrected frame has no picture of its own."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +23,7 @@ from .warp import (
     for_plane,
     grid,
     sample,
-    sample_all,
+    sample_region,
 )
 
 FILL_RADIUS = 24
@@ -89,7 +90,8 @@ def warped(
         if piece.bend is None:
             for plane in planes:
                 options = _options(layout, plane, edge, kernel)
-                sample_all(layer.planes[plane], piece.matrix, out[plane], **options)
+                whole = Region.of(out[plane])
+                sample_region(layer.planes[plane], piece.matrix, whole, out[plane], **options)
             continue
         for region in _bands(out[planes[0]]):
             positions = piece.positions(region)
@@ -143,6 +145,31 @@ class _Piece(NamedTuple):
         """Returns where a region of the output is to be taken from."""
         return grid(self.matrix, region, self.bend)
 
+    def seen(self, plane: Samples, region: Region, **options: Any) -> Samples:
+        """Returns a region of the output; ``options`` are those of ``warp.sample``."""
+        out = np.empty(region.shape, plane.dtype)
+        if self.bend is None:
+            sample_region(plane, self.matrix, region, out, **options)
+        else:
+            sample(plane, self.positions(region), out, **options)
+        return out
+
+    def weight(self, region: Region, feather: float) -> NDArray[np.float32]:
+        """Returns 0 outside the frame, 1 from ``feather`` inside on, what is between in between."""
+        inset = _inset(self.planes[0].shape, self.siting, feather)
+        beyond = -0.5 * max(self.siting.step_x, self.siting.step_y) / feather
+        weight = self.seen(inset, region, kernel="linear", edge="black", black=beyond)
+        return np.maximum(weight, 0.0, out=weight)
+
+
+@lru_cache(maxsize=8)
+def _inset(shape: tuple[int, int], siting: Siting, feather: float) -> NDArray[np.float32]:
+    """Returns how deep inside the frame the samples of a plane lie, in feathers; 1 at most."""
+    plane = np.empty(shape, np.float32)
+    depth = _depth(grid(np.eye(3), Region.of(plane)), plane, siting)
+    np.multiply(depth, np.float32(1 / feather), out=plane)
+    return np.minimum(plane, 1.0, out=plane)
+
 
 def _piece(layer: Layer, layout: Layout, siting: Siting, planes: Sequence[int]) -> _Piece:
     """Returns those planes of a frame that have this siting."""
@@ -165,29 +192,34 @@ def _fill(
 ) -> None:
     """Blends neighbours into a region of planes that hold the corrected frame, mirrored."""
     own, *neighbours = pieces
-    pictures = [target[region.within].astype(np.float32) for target in out]
-    left_over = 1.0 - _weight(own.positions(region), own, feather)
-    totals = [(1.0 - left_over) * picture for picture in pictures]
+    pictures = [target[region.within] for target in out]
+    weight = own.weight(region, feather)
+    totals = [weight * picture for picture in pictures]
+    left_over = 1.0 - weight
     for neighbour, shift in zip(neighbours, shifts, strict=True):
-        positions = neighbour.positions(region)
-        weight = left_over * _weight(positions, neighbour, feather)
+        weight = neighbour.weight(region, feather)
+        weight *= left_over
         if not weight.any():
             continue
         left_over -= weight
         for plane, total, plane_shift in zip(neighbour.planes, totals, shift, strict=True):
-            lent = np.empty(total.shape, plane.dtype)
-            sample(plane, positions, lent, peak=peak)
-            total += weight * (lent + np.float32(plane_shift))
+            lent = np.add(
+                neighbour.seen(plane, region, peak=peak), np.float32(plane_shift), dtype=np.float32
+            )
+            lent *= weight
+            total += lent
     # Where somebody has the picture, however close to the edge, it is preferred to the mirror.
-    mirrored = left_over**_MIRROR_POWER
-    share = (1.0 - mirrored) / np.maximum(1.0 - left_over, 1e-6)
-    for target, total, picture in zip(out, totals, pictures, strict=True):
+    mirrored = left_over.copy()
+    for _ in range(_MIRROR_SQUARINGS):
+        np.square(mirrored, out=mirrored)
+    share = (1.0 - mirrored) / np.maximum(1.0 - left_over, np.float32(1e-6))
+    for picture, total in zip(pictures, totals, strict=True):
         total *= share
         total += mirrored * picture
-        if target.dtype.kind == "u":
+        if picture.dtype.kind == "u":
             np.rint(total, out=total)
-            np.clip(total, 0.0, min(peak, np.iinfo(target.dtype).max), out=total)
-        target[region.within] = total
+            np.clip(total, 0.0, min(peak, np.iinfo(picture.dtype).max), out=total)
+        picture[...] = total
 
 
 def lenders(correction: Matrix, chain: Mapping[int, Matrix], aspect: float) -> list[int]:
@@ -234,7 +266,7 @@ def invented(
         bend: See ``Layer``.
     """
     piece = _piece(Layer((), correction, bend), layout, Siting(), ())
-    np.less(_depth(piece.positions(_whole(out)), out, Siting()), -_ROUNDING, out=out)
+    np.less(_depth(piece.positions(Region.of(out)), out, Siting()), -_ROUNDING, out=out)
 
 
 def zoom_needed(
@@ -300,8 +332,9 @@ def guaranteed(
     return float(width / aspect), float(height)
 
 
-# The mirrored picture fades in where all others together weigh a tenth and less.
-_MIRROR_POWER = 16
+# The mirrored picture fades in where all others together weigh a tenth and less: the share that
+# they leave, to the power of 16.
+_MIRROR_SQUARINGS = 4
 # Positions that differ from the edge by no more are on it.
 _ROUNDING = 1e-3
 
@@ -319,10 +352,6 @@ def _bands(plane: Samples) -> Iterator[Region]:
         yield Region(0, top, width, min(top + rows, height))
 
 
-def _whole(plane: Samples) -> Region:
-    return Region(0, 0, plane.shape[1], plane.shape[0])
-
-
 def _depth(positions: Grid, plane: Samples, siting: Siting) -> NDArray[np.float32]:
     """Returns how deep inside the frame positions are, in pixels of the luma; negative outside.
 
@@ -337,26 +366,15 @@ def _depth(positions: Grid, plane: Samples, siting: Siting) -> NDArray[np.float3
     return np.asarray(np.minimum(x, y, out=x))
 
 
-def _weight(positions: Grid, piece: _Piece, feather: float) -> NDArray[np.float32]:
-    """Returns 0 outside the frame, 1 from ``feather`` inside on, and between the two between."""
-    weight = _depth(positions, piece.planes[0], piece.siting)
-    weight *= np.float32(1 / feather)
-    return np.clip(weight, 0.0, 1.0, out=weight)
-
-
 def _rim(piece: _Piece, feather: float) -> list[Region]:
     """Returns the regions at those sides of a plane where something is missing.
 
     In the rest of the plane all is at least ``feather`` inside the frame.
     """
     height, width = piece.planes[0].shape
-    # Along a line of the output, positions change monotonously: its ends are the extremes, but for
-    # what the bend adds between them.
-    left, right = (piece.positions(Region(x, 0, x + 1, height)).y[:, 0] for x in (0, width - 1))
-    above, below = (piece.positions(Region(0, y, width, y + 1)).x[0] for y in (0, height - 1))
     across, down = (0.0, 0.0) if piece.bend is None else _reach(piece.bend.shifts)
-    top, bottom = _run(left, right, height, feather / piece.siting.step_y, down)
-    first, last = _run(above, below, width, feather / piece.siting.step_x, across)
+    first, last = _run(piece.matrix, 0, (width, height), feather / piece.siting.step_x, across)
+    top, bottom = _run(piece.matrix, 1, (width, height), feather / piece.siting.step_y, down)
     regions = [
         Region(0, 0, width, top),
         Region(0, bottom, width, height),
@@ -367,24 +385,38 @@ def _rim(piece: _Piece, feather: float) -> list[Region]:
 
 
 def _run(
-    one: NDArray[np.float32],
-    other: NDArray[np.float32],
-    size: int,
-    feather: float,
-    bend: float,
+    matrix: Matrix, axis: int, sides: tuple[int, int], feather: float, bend: float
 ) -> tuple[int, int]:
-    """Returns the largest range that is ``feather`` inside at both ends of its lines.
-
-    Between the ends, positions may be off the straight line by twice the bend.
+    """Returns the largest range of columns or rows that is ``feather`` inside at both ends.
 
     On a side where nothing is missing, it goes up to the edge.
+
+    Args:
+        matrix: Of a plane's samples.
+        axis: 0 for the columns, 1 for the rows.
+        sides: Width and height of the plane.
+        feather: In samples.
+        bend: How far positions may be off those of the matrix.
     """
-    low, high = np.minimum(one, other) - 2 * bend, np.maximum(one, other) + 2 * bend
-    inside = np.flatnonzero((low >= feather) & (high <= size - 1 - feather))
-    if not inside.size:
+    size, last = sides[axis], sides[axis] - 1
+    # Along a line of the output positions change monotonously: its ends are the extremes. The
+    # position of sample t of an edge is (p t + q) / (r t + s).
+    edges = [
+        (matrix[[axis, 2]][:, [axis, 2]] + [[0.0, along], [0.0, swing]]).ravel().tolist()
+        for along, swing in (matrix[[axis, 2], 1 - axis] * end for end in (0, sides[1 - axis] - 1))
+    ]
+    near, far = feather + bend, last - feather - bend
+    if any(min(p - near * r, p - far * r, s, r * last + s) <= 0 for p, _, r, s in edges):
         return size, size
-    whole = (low >= -0.5) & (high <= size - 0.5)
-    return (0 if whole[0] else int(inside[0])), (size if whole[-1] else int(inside[-1]) + 1)
+    begin = max(0, *(math.ceil((near * s - q) / (p - near * r)) for p, q, r, s in edges))
+    end = min(last, *(math.floor((far * s - q) / (p - far * r)) for p, q, r, s in edges)) + 1
+    if begin >= end:
+        return size, size
+    if all(q >= (bend - 0.5) * s for _, q, _, s in edges):
+        begin = 0
+    if all(p * last + q <= (last + 0.5 - bend) * (r * last + s) for p, q, r, s in edges):
+        end = size
+    return begin, end
 
 
 def _reach(shifts: Floats | NDArray[np.float32]) -> tuple[float, float]:
