@@ -128,9 +128,9 @@ def filled(
     feather = max(4.0, layout.height / 60)
     for siting, planes in layout.alike().items():
         pieces = [_piece(layer, layout, siting, planes) for layer in (own, *neighbours)]
-        shifts = _brightness_shifts(pieces)
-        for region in _rim(pieces[0], feather):
-            _fill(region, pieces, shifts, feather, [out[plane] for plane in planes], layout.peak)
+        rim = _Rim(pieces[0], feather)
+        if rim.regions:
+            _fill(rim, pieces, [out[plane] for plane in planes], layout.peak)
 
 
 class _Piece(NamedTuple):
@@ -145,21 +145,12 @@ class _Piece(NamedTuple):
         """Returns where a region of the output is to be taken from."""
         return grid(self.matrix, region, self.bend)
 
-    def seen(self, plane: Samples, region: Region, **options: Any) -> Samples:
-        """Returns a region of the output; ``options`` are those of ``warp.sample``."""
-        out = np.empty(region.shape, plane.dtype)
+    def sample(self, plane: Samples, region: Region, out: Samples, **options: Any) -> None:
+        """Takes a region of the output from a plane; ``options`` are those of ``warp.sample``."""
         if self.bend is None:
             sample_region(plane, self.matrix, region, out, **options)
         else:
             sample(plane, self.positions(region), out, **options)
-        return out
-
-    def weight(self, region: Region, feather: float) -> NDArray[np.float32]:
-        """Returns 0 outside the frame, 1 from ``feather`` inside on, what is between in between."""
-        inset = _inset(self.planes[0].shape, self.siting, feather)
-        beyond = -0.5 * max(self.siting.step_x, self.siting.step_y) / feather
-        weight = self.seen(inset, region, kernel="linear", edge="black", black=beyond)
-        return np.maximum(weight, 0.0, out=weight)
 
 
 @lru_cache(maxsize=8)
@@ -182,44 +173,32 @@ def _piece(layer: Layer, layout: Layout, siting: Siting, planes: Sequence[int]) 
     )
 
 
-def _fill(
-    region: Region,
-    pieces: Sequence[_Piece],
-    shifts: Sequence[Sequence[float]],
-    feather: float,
-    out: Sequence[Samples],
-    peak: float,
-) -> None:
-    """Blends neighbours into a region of planes that hold the corrected frame, mirrored."""
+def _fill(rim: "_Rim", pieces: Sequence[_Piece], out: Sequence[Samples], peak: float) -> None:
+    """Blends neighbours into the rim of planes that hold the corrected frame, mirrored."""
     own, *neighbours = pieces
-    pictures = [target[region.within] for target in out]
-    weight = own.weight(region, feather)
-    totals = [weight * picture for picture in pictures]
+    pictures = rim.gathered(out)
+    weight = rim.weight(own)
+    total = weight * pictures
     left_over = 1.0 - weight
-    for neighbour, shift in zip(neighbours, shifts, strict=True):
-        weight = neighbour.weight(region, feather)
+    for neighbour, shifts in zip(neighbours, _brightness_shifts(pieces), strict=True):
+        weight = rim.weight(neighbour)
         weight *= left_over
         if not weight.any():
             continue
         left_over -= weight
-        for plane, total, plane_shift in zip(neighbour.planes, totals, shift, strict=True):
-            lent = np.add(
-                neighbour.seen(plane, region, peak=peak), np.float32(plane_shift), dtype=np.float32
-            )
-            lent *= weight
-            total += lent
+        lent = np.add(rim.seen(neighbour, peak), shifts[:, None], dtype=np.float32)
+        lent *= weight
+        total += lent
     # Where somebody has the picture, however close to the edge, it is preferred to the mirror.
     mirrored = left_over.copy()
     for _ in range(_MIRROR_SQUARINGS):
         np.square(mirrored, out=mirrored)
-    share = (1.0 - mirrored) / np.maximum(1.0 - left_over, np.float32(1e-6))
-    for picture, total in zip(pictures, totals, strict=True):
-        total *= share
-        total += mirrored * picture
-        if picture.dtype.kind == "u":
-            np.rint(total, out=total)
-            np.clip(total, 0.0, min(peak, np.iinfo(picture.dtype).max), out=total)
-        picture[...] = total
+    total *= (1.0 - mirrored) / np.maximum(1.0 - left_over, np.float32(1e-6))
+    total += mirrored * pictures
+    if pictures.dtype.kind == "u":
+        np.rint(total, out=total)
+        np.clip(total, 0.0, min(peak, np.iinfo(pictures.dtype).max), out=total)
+    rim.scatter(total, out)
 
 
 def lenders(correction: Matrix, chain: Mapping[int, Matrix], aspect: float) -> list[int]:
@@ -366,22 +345,74 @@ def _depth(positions: Grid, plane: Samples, siting: Siting) -> NDArray[np.float3
     return np.asarray(np.minimum(x, y, out=x))
 
 
-def _rim(piece: _Piece, feather: float) -> list[Region]:
-    """Returns the regions at those sides of a plane where something is missing.
+class _Rim:
+    """The regions at those sides of planes where something of a frame is missing.
 
-    In the rest of the plane all is at least ``feather`` inside the frame.
+    In the rest of the plane all is at least ``feather`` inside the frame. The samples of all
+    regions are handled as one row for each plane: a few long operations take less than many short
+    ones, and threads wait for each other less.
     """
-    height, width = piece.planes[0].shape
-    across, down = (0.0, 0.0) if piece.bend is None else _reach(piece.bend.shifts)
-    first, last = _run(piece.matrix, 0, (width, height), feather / piece.siting.step_x, across)
-    top, bottom = _run(piece.matrix, 1, (width, height), feather / piece.siting.step_y, down)
-    regions = [
-        Region(0, 0, width, top),
-        Region(0, bottom, width, height),
-        Region(0, top, first, bottom),
-        Region(last, top, width, bottom),
-    ]
-    return [part for part in regions if part.left < part.right and part.top < part.bottom]
+
+    def __init__(self, own: _Piece, feather: float) -> None:
+        """Finds the regions.
+
+        Args:
+            own: The planes of the frame.
+            feather: In pixels of the luma.
+        """
+        self._feather = feather
+        height, width = own.planes[0].shape
+        siting, matrix = own.siting, own.matrix
+        across, down = (0.0, 0.0) if own.bend is None else _reach(own.bend.shifts)
+        first, last = _run(matrix, 0, (width, height), feather / siting.step_x, across)
+        top, bottom = _run(matrix, 1, (width, height), feather / siting.step_y, down)
+        sides = [
+            Region(0, 0, width, top),
+            Region(0, bottom, width, height),
+            Region(0, top, first, bottom),
+            Region(last, top, width, bottom),
+        ]
+        self.regions = [side for side in sides if side.left < side.right and side.top < side.bottom]
+        self._ends = np.cumsum([math.prod(region.shape) for region in self.regions]).tolist()
+
+    def gathered(self, planes: Sequence[Samples]) -> Samples:
+        """Returns the samples of planes of the output, P x N."""
+        samples = self._rows(len(planes), planes[0].dtype)
+        for plane, row in zip(planes, samples, strict=True):
+            for region, part in self._parts(row):
+                part[...] = plane[region.within]
+        return samples
+
+    def scatter(self, samples: Samples, planes: Sequence[Samples]) -> None:
+        """Writes what ``gathered`` returned, or what was made of it, to planes of the output."""
+        for plane, row in zip(planes, samples, strict=True):
+            for region, part in self._parts(row):
+                plane[region.within] = part
+
+    def seen(self, piece: _Piece, peak: float) -> Samples:
+        """Returns what a frame shows there, P x N."""
+        samples = self._rows(len(piece.planes), piece.planes[0].dtype)
+        for plane, row in zip(piece.planes, samples, strict=True):
+            for region, part in self._parts(row):
+                piece.sample(plane, region, part, peak=peak)
+        return samples
+
+    def weight(self, piece: _Piece) -> NDArray[np.float32]:
+        """Returns 0 outside of a frame, 1 from ``feather`` inside on; N."""
+        inset = _inset(piece.planes[0].shape, piece.siting, self._feather)
+        beyond = -0.5 * max(piece.siting.step_x, piece.siting.step_y) / self._feather
+        row: NDArray[np.float32] = self._rows(1, np.dtype(np.float32))[0]
+        for region, part in self._parts(row):
+            piece.sample(inset, region, part, kernel="linear", edge="black", black=beyond)
+        return np.maximum(row, 0.0, out=row)
+
+    def _rows(self, count: int, dtype: np.dtype[Any]) -> Samples:
+        return np.empty((count, self._ends[-1]), dtype)
+
+    def _parts(self, row: Samples) -> Iterator[tuple[Region, Samples]]:
+        """Returns each region, and its part of a row as a rectangle."""
+        for region, begin, end in zip(self.regions, [0, *self._ends], self._ends, strict=False):
+            yield region, row[begin:end].reshape(region.shape)
 
 
 def _run(
@@ -425,7 +456,7 @@ def _reach(shifts: Floats | NDArray[np.float32]) -> tuple[float, float]:
     return across, down
 
 
-def _brightness_shifts(pieces: Sequence[_Piece]) -> list[list[float]]:
+def _brightness_shifts(pieces: Sequence[_Piece]) -> list[NDArray[np.float32]]:
     """Returns what to add to the planes of each neighbour: the median difference to the first."""
     height, width = pieces[0].planes[0].shape
     points = _spread_out(width, height)
@@ -438,12 +469,11 @@ def _brightness_shifts(pieces: Sequence[_Piece]) -> list[list[float]]:
     ):
         both = seen & inside[0]
         own_x, own_y = near[0].T
-        shifts.append(
-            [
-                _median(own[own_y, own_x].astype(np.float32) - lent[y, x], both)
-                for own, lent in zip(pieces[0].planes, piece.planes, strict=True)
-            ]
-        )
+        medians = [
+            _median(own[own_y, own_x].astype(np.float32) - lent[y, x], both)
+            for own, lent in zip(pieces[0].planes, piece.planes, strict=True)
+        ]
+        shifts.append(np.array(medians, np.float32))
     return shifts
 
 
