@@ -191,6 +191,23 @@ def test_fill_takes_the_picture_from_other_frames():
     assert errors["fill"] < 0.35 * errors["mirror"]
 
 
+def test_fill_takes_it_from_frames_that_are_far_away_too():
+    # A pan to the right of two pixels a frame, and one frame that is 24 behind: what it has not
+    # seen is seen twelve frames later, and not before.
+    pan = np.stack([2.0 * np.arange(60), np.zeros(60)], axis=1)
+    jolted = pan.copy()
+    jolted[30, 0] -= 24
+    x, y = np.meshgrid(np.arange(WIDTH, dtype=float), np.arange(HEIGHT, dtype=float))
+    wanted = waves(x + pan[30, 0], y)
+    errors = {}
+    for border in ("fill", "mirror"):
+        steady, mask = vqe.Stabilize(shaky(jolted), border=border, mask=True)
+        white = picture(mask, 30)[0] == 255
+        assert white[:, -20:].all()
+        errors[border] = np.abs(picture(steady, 30)[0] - wanted)[white].mean()
+    assert errors["fill"] < 0.25 * errors["mirror"]
+
+
 def test_tripod_holds_the_picture():
     offsets = np.cumsum(jitter(25, 0.7), axis=0)
     clip = shaky(offsets)

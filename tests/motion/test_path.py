@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.camera import distance
 
 from vsvqe.motion.estimate import Motion
-from vsvqe.motion.path import METHODS, PathSettings, correction, radius
+from vsvqe.motion.path import METHODS, PathSettings, Track, correction, radius
 from vsvqe.motion.transform import compose, decompose
 
 WIDE = PathSettings(dxmax=9, dymax=9, rotmax=3, zoommax=20)
@@ -274,6 +274,17 @@ def test_short_windows(method):
         # Two frames can't tell a pan from a jump.
         assert correction(jump, 0, loose(method)) == pytest.approx(np.eye(3), abs=1e-6)
     assert np.array_equal(correction(jump * 9, 4, PathSettings(smoothing=0)), np.eye(3))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_track_gives_what_each_window_gives(method):
+    path = loose(method, 6)
+    motions, reach = motions_of(shaken(40)), radius(path)
+    track = Track(motions)
+    for centre in (0, 3, 20, 39):
+        first, last = max(0, centre - reach), min(39, centre + reach)
+        alone = correction(motions[first:last], centre - first, path)
+        assert track.correction(centre, path) == pytest.approx(alone, abs=1e-12)
 
 
 def test_results_do_not_depend_on_what_was_asked_before():

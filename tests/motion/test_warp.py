@@ -122,6 +122,19 @@ def test_whole_planes_are_sampled_as_their_regions(motion, tilt, dtype, edge, ke
         assert difference.max() <= 2
 
 
+@settings(max_examples=20)
+@given(matrices, st.integers(0, 80), st.integers(0, 50), st.sampled_from(["linear", "bicubic"]))
+def test_a_region_is_that_part_of_the_whole(motion, left, top, kernel):
+    matrix = to_pixels(motion, WIDTH, HEIGHT)
+    plane = noise(np.float32)
+    whole, region = np.empty_like(plane), Region(left, top, left + 10, top + 10)
+    part = np.empty((10, 10), np.float32)
+    sample_region(plane, matrix, Region.of(plane), whole, kernel=kernel)
+    sample_region(plane, matrix, region, part, kernel=kernel)
+    # Positions are single precision: in noise, their last bits change a sample by this much.
+    assert np.abs(part - whole[region.within]).max() < 0.05
+
+
 def lanczos(plane: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Eight taps each way, at exact positions, whose weights make one; mirrored beyond the edge."""
     height, width = plane.shape
