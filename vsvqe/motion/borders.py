@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -145,13 +145,6 @@ class _Piece(NamedTuple):
         """Returns where a region of the output is to be taken from."""
         return grid(self.matrix, region, self.bend)
 
-    def sample(self, plane: Samples, region: Region, out: Samples, **options: Any) -> None:
-        """Takes a region of the output from a plane; ``options`` are those of ``warp.sample``."""
-        if self.bend is None:
-            sample_region(plane, self.matrix, region, out, **options)
-        else:
-            sample(plane, self.positions(region), out, **options)
-
 
 @lru_cache(maxsize=8)
 def _inset(shape: tuple[int, int], siting: Siting, feather: float) -> NDArray[np.float32]:
@@ -177,16 +170,18 @@ def _fill(rim: "_Rim", pieces: Sequence[_Piece], out: Sequence[Samples], peak: f
     """Blends neighbours into the rim of planes that hold the corrected frame, mirrored."""
     own, *neighbours = pieces
     pictures = rim.gathered(out)
-    weight = rim.weight(own)
+    weight = rim.weight(own, rim.positions(own))
     total = weight * pictures
     left_over = 1.0 - weight
     for neighbour, shifts in zip(neighbours, _brightness_shifts(pieces), strict=True):
-        weight = rim.weight(neighbour)
+        positions = rim.positions(neighbour)
+        weight = rim.weight(neighbour, positions)
         weight *= left_over
         if not weight.any():
             continue
         left_over -= weight
-        lent = np.add(rim.seen(neighbour, peak), shifts[:, None], dtype=np.float32)
+        lent = rim.seen(neighbour, positions, peak)
+        lent = np.add(lent, shifts[:, None, None], dtype=np.float32)
         lent *= weight
         total += lent
     # Where somebody has the picture, however close to the edge, it is preferred to the mirror.
@@ -311,6 +306,8 @@ def guaranteed(
     return float(width / aspect), float(height)
 
 
+# Samples in each row of a table: any number will do.
+_COLUMNS = 128
 # The mirrored picture fades in where all others together weigh a tenth and less: the share that
 # they leave, to the power of 16.
 _MIRROR_SQUARINGS = 4
@@ -349,8 +346,8 @@ class _Rim:
     """The regions at those sides of planes where something of a frame is missing.
 
     In the rest of the plane all is at least ``feather`` inside the frame. The samples of all
-    regions are handled as one row for each plane: a few long operations take less than many short
-    ones, and threads wait for each other less.
+    regions are handled together, in rows of equal length that have nothing to do with those of the
+    frame: they are few, and a call for each region would take longer than the work.
     """
 
     def __init__(self, own: _Piece, feather: float) -> None:
@@ -376,41 +373,63 @@ class _Rim:
         self._ends = np.cumsum([math.prod(region.shape) for region in self.regions]).tolist()
 
     def gathered(self, planes: Sequence[Samples]) -> Samples:
-        """Returns the samples of planes of the output, P x N."""
-        samples = self._rows(len(planes), planes[0].dtype)
-        for plane, row in zip(planes, samples, strict=True):
-            for region, part in self._parts(row):
+        """Returns the samples of P planes of the output, P x rows x columns."""
+        samples = self._empty(len(planes), planes[0].dtype)
+        for plane, table in zip(planes, samples, strict=True):
+            for region, part in self._parts(table):
                 part[...] = plane[region.within]
         return samples
 
     def scatter(self, samples: Samples, planes: Sequence[Samples]) -> None:
         """Writes what ``gathered`` returned, or what was made of it, to planes of the output."""
-        for plane, row in zip(planes, samples, strict=True):
-            for region, part in self._parts(row):
+        for plane, table in zip(planes, samples, strict=True):
+            for region, part in self._parts(table):
                 plane[region.within] = part
 
-    def seen(self, piece: _Piece, peak: float) -> Samples:
-        """Returns what a frame shows there, P x N."""
-        samples = self._rows(len(piece.planes), piece.planes[0].dtype)
-        for plane, row in zip(piece.planes, samples, strict=True):
-            for region, part in self._parts(row):
-                piece.sample(plane, region, part, peak=peak)
+    def positions(self, piece: _Piece) -> Grid:
+        """Returns where the samples are to be taken from in the planes of a frame."""
+        if piece.bend is None:
+            matrix = piece.matrix.astype(np.float32)
+            x, y, scale = (matrix @ self._places.reshape(3, -1)).reshape(self._places.shape)
+            return Grid(x, y) if (matrix[2] == (0, 0, 1)).all() else Grid(x / scale, y / scale)
+        x, y = self._empty(2, np.dtype(np.float32))
+        for (region, to_x), (_, to_y) in zip(self._parts(x), self._parts(y), strict=True):
+            to_x[...], to_y[...] = piece.positions(region)
+        return Grid(x, y)
+
+    def seen(self, piece: _Piece, positions: Grid, peak: float) -> Samples:
+        """Returns what a frame shows there, P x rows x columns."""
+        samples = self._empty(len(piece.planes), piece.planes[0].dtype)
+        for plane, table in zip(piece.planes, samples, strict=True):
+            sample(plane, positions, table, peak=peak)
         return samples
 
-    def weight(self, piece: _Piece) -> NDArray[np.float32]:
-        """Returns 0 outside of a frame, 1 from ``feather`` inside on; N."""
+    def weight(self, piece: _Piece, positions: Grid) -> NDArray[np.float32]:
+        """Returns 0 outside of a frame, 1 from ``feather`` inside on; rows x columns."""
         inset = _inset(piece.planes[0].shape, piece.siting, self._feather)
         beyond = -0.5 * max(piece.siting.step_x, piece.siting.step_y) / self._feather
-        row: NDArray[np.float32] = self._rows(1, np.dtype(np.float32))[0]
-        for region, part in self._parts(row):
-            piece.sample(inset, region, part, kernel="linear", edge="black", black=beyond)
-        return np.maximum(row, 0.0, out=row)
+        table: NDArray[np.float32] = self._empty(1, np.dtype(np.float32))[0]
+        sample(inset, positions, table, kernel="linear", edge="black", black=beyond)
+        return np.maximum(table, 0.0, out=table)
 
-    def _rows(self, count: int, dtype: np.dtype[Any]) -> Samples:
-        return np.empty((count, self._ends[-1]), dtype)
+    @cached_property
+    def _places(self) -> NDArray[np.float32]:
+        """Where the samples are in the output: x, y and 1, 3 x rows x columns."""
+        places = self._empty(3, np.dtype(np.float32))
+        for axis in range(2):
+            for region, part in self._parts(places[axis]):
+                x, y = (np.arange(region.left, region.right), np.arange(region.top, region.bottom))
+                part[...] = y[:, None] if axis else x
+        places[2] = 1.0
+        return places
 
-    def _parts(self, row: Samples) -> Iterator[tuple[Region, Samples]]:
-        """Returns each region, and its part of a row as a rectangle."""
+    def _empty(self, count: int, dtype: np.dtype[Any]) -> Samples:
+        """Returns tables for the samples of all regions; what is over at their ends is nothing."""
+        return np.zeros((count, -(-self._ends[-1] // _COLUMNS), _COLUMNS), dtype)
+
+    def _parts(self, table: Samples) -> Iterator[tuple[Region, Samples]]:
+        """Returns each region, and its part of a table as a rectangle."""
+        row = table.ravel()
         for region, begin, end in zip(self.regions, [0, *self._ends], self._ends, strict=False):
             yield region, row[begin:end].reshape(region.shape)
 
@@ -456,31 +475,26 @@ def _reach(shifts: Floats | NDArray[np.float32]) -> tuple[float, float]:
     return across, down
 
 
-def _brightness_shifts(pieces: Sequence[_Piece]) -> list[NDArray[np.float32]]:
-    """Returns what to add to the planes of each neighbour: the median difference to the first."""
+def _brightness_shifts(pieces: Sequence[_Piece]) -> NDArray[np.float32]:
+    """Returns what to add to the planes of neighbours: the median differences to the first, K x P.
+
+    The median is the upper one; without common points, 0.
+    """
     height, width = pieces[0].planes[0].shape
     points = _spread_out(width, height)
     places = np.stack([apply(piece.matrix, points) for piece in pieces])
     inside = ((places >= 0) & (places <= (width - 1, height - 1))).all(axis=-1)
-    near = np.clip(np.rint(places), 0, (width - 1, height - 1)).astype(np.intp)
-    shifts = []
-    for piece, seen, (x, y) in zip(
-        pieces[1:], inside[1:], near[1:].transpose(0, 2, 1), strict=True
-    ):
-        both = seen & inside[0]
-        own_x, own_y = near[0].T
-        medians = [
-            _median(own[own_y, own_x].astype(np.float32) - lent[y, x], both)
-            for own, lent in zip(pieces[0].planes, piece.planes, strict=True)
-        ]
-        shifts.append(np.array(medians, np.float32))
-    return shifts
-
-
-def _median(values: NDArray[np.float32], chosen: NDArray[np.bool_]) -> float:
-    """Returns the (upper) median of some values, 0 of none."""
-    found = np.sort(values[chosen])
-    return float(found[len(found) // 2]) if len(found) else 0.0
+    columns, rows = np.clip(np.rint(places), 0, (width - 1, height - 1)).astype(np.intp).T
+    own, *lent = (
+        np.stack([plane[rows[:, k], columns[:, k]] for plane in piece.planes]).astype(np.float32)
+        for k, piece in enumerate(pieces)
+    )
+    both = inside[0] & inside[1:]
+    differences = np.where(both[:, None], own - np.stack(lent), np.float32(np.inf))
+    differences.sort(axis=-1)
+    counts = both.sum(axis=-1)
+    medians = differences[np.arange(len(lent)), :, np.minimum(counts // 2, len(points) - 1)]
+    return np.where(counts[:, None] > 0, medians, np.float32(0))
 
 
 @lru_cache(maxsize=8)
