@@ -63,7 +63,7 @@ def deblock(original: vs.VideoNode, folder: Path) -> Image.Image:
         original,
         Column("x264 CRF 34", damaged),
         Column("deblock-fast-v2", vqe.Deblock(damaged, model="deblock-fast-v2")),
-        Column("deblock-balanced-v1", vqe.Deblock(damaged)),
+        Column("deblock-balanced-v2", vqe.Deblock(damaged)),
     )
 
 

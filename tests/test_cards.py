@@ -24,7 +24,7 @@ def test_every_task_has_a_model():
         task: [card.name for card in vqe.list_models(task)]
         for task in ("deblock", "superres", "astf", "damage")
     }
-    assert names["deblock"] == ["deblock-balanced-v1", "deblock-fast-v2"]
+    assert names["deblock"] == ["deblock-balanced-v2", "deblock-fast-v2"]
     assert "superres-x2-fast-v1" in names["superres"]
     assert names["astf"] == ["astf-fast-v1"]
     assert len(names["damage"]) == 1
@@ -68,7 +68,7 @@ def test_a_copy_elsewhere_works(models):
 
 
 def test_wrong_hash(models):
-    file = models / "deblock-balanced-v1.onnx"
+    file = models / "deblock-balanced-v2.onnx"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
@@ -76,27 +76,27 @@ def test_wrong_hash(models):
 
 
 def test_truncated(models):
-    file = models / "deblock-balanced-v1.onnx"
+    file = models / "deblock-balanced-v2.onnx"
     file.write_bytes(file.read_bytes()[:1000])
     assert "install vsvqe again" in refused("damaged or was changed")
 
 
 def test_missing(models):
-    (models / "deblock-balanced-v1.onnx").unlink()
+    (models / "deblock-balanced-v2.onnx").unlink()
     assert "install vsvqe again" in refused("can't be read")
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[]", '"text"', "{}", '{"name": "deblock-balanced-v1"}', ""]
+    "content", ["{", "[]", '"text"', "{}", '{"name": "deblock-balanced-v2"}', ""]
 )
 def test_broken_card(models, content):
-    (models / "deblock-balanced-v1.json").write_text(content)
+    (models / "deblock-balanced-v2.json").write_text(content)
     cards._cards.cache_clear()
-    assert "deblock-balanced-v1.json" in refused("card")
+    assert "deblock-balanced-v2.json" in refused("card")
 
 
 def test_card_with_an_unknown_field(models):
-    path = models / "deblock-balanced-v1.json"
+    path = models / "deblock-balanced-v2.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"colour": "red"}))
     cards._cards.cache_clear()
     assert "colour" in refused("card")
@@ -116,14 +116,14 @@ def test_no_models_at_all(models):
         file.unlink()
     cards._cards.cache_clear()
     assert vqe.list_models() == []
-    refused("deblock-balanced-v1")
+    refused("deblock-balanced-v2")
 
 
 def test_damage_done_later_is_noticed(models):
     clip = scene(length=2)
     before = vqe.Deblock(clip, backend="cpu")
     wanted = before.get_frame(1)
-    file = models / "deblock-balanced-v1.onnx"
+    file = models / "deblock-balanced-v2.onnx"
     file.write_bytes(file.read_bytes()[:-1])
     refused("damaged")
     # What is open already goes on.
@@ -131,11 +131,11 @@ def test_damage_done_later_is_noticed(models):
 
 
 def test_errors_say_what_there_is():
-    with pytest.raises(ModelError, match="deblock-balanced-v1"):
+    with pytest.raises(ModelError, match="deblock-balanced-v2"):
         find("nothing", "deblock")
-    assert isinstance(find("deblock-balanced-v1", "deblock"), Card)
+    assert isinstance(find("deblock-balanced-v2", "deblock"), Card)
     assert all_same(
-        vqe.Deblock(scene(length=1), model="deblock-balanced-v1", backend="cpu"),
+        vqe.Deblock(scene(length=1), model="deblock-balanced-v2", backend="cpu"),
         vqe.Deblock(scene(length=1), backend="cpu"),
     )
 

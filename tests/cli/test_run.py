@@ -199,10 +199,22 @@ def test_a_beginning_is_not_continued_by_another_command(vsvqe, started, film, t
     other = ("run", film, out, "--filter", "std.Median()", *LOSSLESS, "-q")
     refused = vsvqe(*other)
     assert refused.returncode == 6
-    assert "another script" in refused.stderr
+    assert "differs in: script;" in refused.stderr
     assert "--restart" in refused.stderr
     assert not out.exists()
     assert_whole(vsvqe(*other, "--restart"), out)
+
+
+def test_a_beginning_is_not_continued_on_another_engine(vsvqe, started, film, tmp_path):
+    pytest.importorskip("openvino")
+    command = (film, tmp_path / "out.mkv", "--filter", "Deblock(model='fast')", *LOSSLESS)
+    _interrupted(started, *command, how=signal.SIGKILL)
+    # `python -m` looks here first.
+    (tmp_path / "openvino.py").write_text("raise ImportError('gone')")
+    refused = vsvqe("run", *command, cwd=tmp_path)
+    assert refused.returncode == 6, refused.stderr
+    assert "differs in: engines;" in refused.stderr
+    assert not command[1].exists()
 
 
 def test_two_runs_do_not_write_the_same_file(here, film, tmp_path):

@@ -198,7 +198,7 @@ def stages(clip: vs.VideoNode, full_range: bool) -> dict[str, Any]:
     card = json.loads(path.with_suffix(".json").read_text())
     spans = [limits(format, full_range, plane > 0)[1] for plane in range(3)]
     repaired = residuals("deblock", frames, format, full_range)
-    assert card["refines"] == "deblock-balanced-v1"
+    assert card["refines"] == "deblock-balanced-v2"
     stage1 = [
         [a + b / span for a, b, span in zip(x, y, spans, strict=True)]
         for x, y in zip(nominal(frames, format, full_range), repaired, strict=True)
@@ -234,7 +234,7 @@ def test_the_whole_method_is_that_of_the_formula(full_range):
 
 def test_stage_1_is_deblock():
     clip = scene(64, 48, 5)
-    deblocked = vqe.Deblock(clip, model="deblock-balanced-v1", backend="cpu")
+    deblocked = vqe.Deblock(clip, model="deblock-balanced-v2", backend="cpu")
     assert all_same(vqe.ASTF(clip, backend="cpu", show="stage1"), deblocked)
 
 
@@ -395,7 +395,7 @@ def test_clips_of_the_wrong_kind(argument):
         {"show": "stage2"},
         {"show": None},
         {"model": "best"},
-        {"model": "deblock-balanced-v1"},
+        {"model": "deblock-balanced-v2"},
         {"model": None},
         {"backend": "gpu"},
         {"length": 0},

@@ -17,7 +17,7 @@ from .file_model import by_file
 from .options import Options, errors_named, number, plane_indices
 from .residual import Weigh, prepared, residual
 
-DEFAULT_MODEL = "deblock-balanced-v1"
+DEFAULT_MODEL = "deblock-balanced-v2"
 
 
 def Deblock(

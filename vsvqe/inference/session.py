@@ -5,7 +5,9 @@ import logging
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -66,6 +68,24 @@ _MAX_CACHED = 8
 _cache: OrderedDict[tuple[SessionRequest, AnyBackend], Session] = OrderedDict()
 _lock = threading.Lock()
 _reported: set[str] = set()
+_noted: ContextVar[set[str] | None] = ContextVar("noted", default=None)
+
+
+@contextmanager
+def engines_noted() -> Iterator[set[str]]:
+    """Notes what the sessions run on that are opened or found within, in this thread.
+
+    ``"auto"`` may choose otherwise another time: who must compute the same again has to know.
+
+    Returns:
+        Their descriptions, complete at the end.
+    """
+    noted: set[str] = set()
+    token = _noted.set(noted)
+    try:
+        yield noted
+    finally:
+        _noted.reset(token)
 
 
 def open_session(request: SessionRequest, backend: str | AnyBackend) -> tuple[Session, AnyBackend]:
@@ -92,12 +112,16 @@ def open_session(request: SessionRequest, backend: str | AnyBackend) -> tuple[Se
         if automatic and not _plausible(candidate, request):
             continue
         try:
-            return _cached(request, candidate), candidate
+            session = _cached(request, candidate)
         except BackendUnavailable as error:
             reasons.append(str(error))
             if automatic and str(error) not in _reported:
                 _reported.add(str(error))
                 logger.warning("%s; trying the next backend", error)
+        else:
+            if (noted := _noted.get()) is not None:
+                noted.add(session.description)
+            return session, candidate
     raise BackendUnavailable("; ".join(reasons))
 
 

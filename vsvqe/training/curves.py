@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -40,7 +41,13 @@ def draw(folders: Sequence[Path], path: Path) -> Path:
     for axis, figure in zip(axes[0], figures, strict=True):
         for name, log in logs.items():
             if figure in log:
-                axis.plot(log["step"], log[figure], label=name)
+                # A line is not drawn from the end of a training to where a longer one went on.
+                anew = np.flatnonzero(np.diff(log["step"]) < 0) + 1
+                axis.plot(
+                    np.insert(log["step"], anew, np.nan),
+                    np.insert(log[figure], anew, np.nan),
+                    label=name,
+                )
         axis.set_title(figure)
         axis.set_xlabel("steps")
         axis.grid(alpha=0.3)

@@ -19,6 +19,7 @@ from .. import list_models
 from ..inference.backends import thread_count
 from ..inference.engines import ENGINES
 from ..inference.packages import installed_version
+from ..inference.session import engines_noted
 from . import images, integrity, mux, segments, timeline
 from .companions import Keep
 from .encoder import GRID, Encoding, Picture, pixel_format
@@ -252,7 +253,8 @@ class Opened:
                 "one of them is damaged"
             )
         full = self._timeline(source)
-        self.script.filter()
+        with engines_noted() as self.engines:
+            self.script.filter()
         self._check(full)
         self.timeline = self._trimmed(full)
         self.pixel_format = self._converted()
@@ -350,6 +352,7 @@ def _identity(job: Job, opened: Opened) -> Mapping[str, Any]:
         "source": _source_identity(job),
         "script": opened.script.text,
         "models": sorted(card.sha256 for card in list_models()) + _files(job.filters),
+        "engines": sorted(opened.engines),
         "encoder": asdict(job.encoding) if job.encoding else None,
         "pixel format": opened.pixel_format,
         "timing": [str(opened.timeline.time_base), len(opened.timeline), str(job.fps)],

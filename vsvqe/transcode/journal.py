@@ -130,8 +130,8 @@ class Journal:
         )
         if changed:
             raise StorageError(
-                f"{self.folder} holds the beginning of a result with another "
-                f"{' and '.join(changed)}; repeat the command that began it, or start over with "
+                f"{self.folder} holds the beginning of a result that differs in: "
+                f"{', '.join(changed)}; repeat the command that began it, or start over with "
                 "--restart"
             )
         for line in lines[1:]:
