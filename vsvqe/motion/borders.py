@@ -146,7 +146,7 @@ class _Piece(NamedTuple):
         return grid(self.matrix, region, self.bend)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _inset(shape: tuple[int, int], siting: Siting, feather: float) -> NDArray[np.float32]:
     """Returns how deep inside the frame the samples of a plane lie, in feathers; 1 at most."""
     plane = np.empty(shape, np.float32)
@@ -306,7 +306,7 @@ def guaranteed(
     return float(width / aspect), float(height)
 
 
-# Samples in each row of a table: any number will do.
+# Samples in each row of a table at least: any number will do.
 _COLUMNS = 128
 # The mirrored picture fades in where all others together weigh a tenth and less: the share that
 # they leave, to the power of 16.
@@ -425,7 +425,10 @@ class _Rim:
 
     def _empty(self, count: int, dtype: np.dtype[Any]) -> Samples:
         """Returns tables for the samples of all regions; what is over at their ends is nothing."""
-        return np.zeros((count, -(-self._ends[-1] // _COLUMNS), _COLUMNS), dtype)
+        # OpenCV takes sides of less than 32767 samples: longer rims have longer rows.
+        size = self._ends[-1]
+        columns = max(_COLUMNS, math.isqrt(size) + 1)
+        return np.zeros((count, -(-size // columns), columns), dtype)
 
     def _parts(self, table: Samples) -> Iterator[tuple[Region, Samples]]:
         """Returns each region, and its part of a table as a rectangle."""
