@@ -1,4 +1,4 @@
-"""Measures what ``Stabilize`` takes: on one core and on two, part by part, for a jump, of memory.
+"""Measures what ``Stabilize`` takes: on one core and on two, for a jump, and of memory.
 
 Decoded frames are held in memory, so decoding is in none of the figures. Every figure is the median
 of runs in processes of their own, which take turns.
@@ -15,7 +15,6 @@ import shlex
 import statistics
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 # The checkout's own code is measured, whatever is installed.
@@ -47,33 +46,6 @@ for frame in steady.frames(close=True):
     pass
 print({length} / (time.perf_counter() - began))
 """
-# Runs that leave out one part after the other: the difference of two is what the part takes.
-STILL = "dxmax=0, dymax=0, rotmax=0, zoommax=1"
-PARTS = {
-    "filling the border": "border='fill'",
-    "moving the picture": "border='mirror'",
-    "measuring the motion": STILL,
-    "all else: the path, VapourSynth": f"{STILL}, motion=known",
-}
-COST = """\
-props = []
-if {supplied}:
-    props += [dict(frame.props) for frame in vqe.Stabilize(clip).frames(close=True)]
-def write(n, f):
-    told = f.copy()
-    for name in ("_VQEMotion", "_VQEConfidence"):
-        told.props[name] = props[n][name]
-    return told
-blank = vs.core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=clip.num_frames, keep=True)
-known = blank.std.ModifyFrame(blank, write)
-steady = vqe.Stabilize(clip{arguments})
-began = resource.getrusage(resource.RUSAGE_SELF)
-with open("/dev/null", "wb") as nowhere:
-    steady.output(nowhere)
-ended = resource.getrusage(resource.RUSAGE_SELF)
-taken = ended.ru_utime - began.ru_utime + ended.ru_stime - began.ru_stime
-print(1000 * taken / {length})
-"""
 JUMP = """\
 began = time.perf_counter()
 steady.get_frame({frame}).close()
@@ -82,9 +54,9 @@ print(time.perf_counter() - began)
 MEMORY = RUN + "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
 
 
-def figure(body: str, path: Path, *, threads: int, length: int, **others: object) -> float:
+def figure(body: str, path: Path, *, threads: int, length: int, frame: int = 0) -> float:
     """Runs a script in a process of its own and returns the number that it prints last."""
-    values = {"path": str(path), "threads": threads, "length": length, **others}
+    values = {"path": str(path), "threads": threads, "length": length, "frame": frame}
     run = subprocess.run(
         [sys.executable, "-c", (PREPARE + body).format(**values)],
         check=True,
@@ -99,18 +71,12 @@ def figure(body: str, path: Path, *, threads: int, length: int, **others: object
 def table(path: Path, turns: int, jump: int, lengths: tuple[int, int]) -> list[str]:
     """Measures everything; returns the rows of a table."""
     one, two, start, far = ([] for _ in range(4))
-    costs: dict[str, list[float]] = {name: [] for name in PARTS}
     for _ in range(turns):
         one.append(figure(RUN, path, threads=1, length=200))
         two.append(figure(RUN, path, threads=2, length=200))
         start.append(figure(JUMP, path, threads=2, length=jump + 1000, frame=200))
         far.append(figure(JUMP, path, threads=2, length=jump + 1000, frame=jump))
-        for name, arguments in PARTS.items():
-            values = {"arguments": f", {arguments}", "supplied": "known" in arguments}
-            costs[name].append(figure(COST, path, threads=2, length=200, **values))
     ratio = statistics.median(b / a for a, b in zip(one, two, strict=True))
-    left = [statistics.median(taken) for taken in costs.values()] + [0.0]
-    parts = [before - after for before, after in pairwise(left)]
     peaks = [figure(MEMORY, path, threads=2, length=length) for length in lengths]
     return [
         "| 848x480, decoding left out | |",
@@ -118,8 +84,6 @@ def table(path: Path, turns: int, jump: int, lengths: tuple[int, int]) -> list[s
         f"| one thread | {statistics.median(one):.1f} frames/s |",
         f"| two threads | {statistics.median(two):.1f} frames/s |",
         f"| two against one, median of the turns | {ratio:.2f} |",
-        f"| processor, ms a frame | {left[0]:.1f} |",
-        *(f"| of it {name} | {part:.1f} |" for name, part in zip(PARTS, parts, strict=True)),
         f"| first frame asked for is 200 | {statistics.median(start):.2f} s |",
         f"| first frame asked for is {jump} | {statistics.median(far):.2f} s |",
         f"| most memory in a run of {lengths[0]} frames | {peaks[0]:.0f} MiB |",
