@@ -389,9 +389,10 @@ class _Rim:
     def positions(self, piece: _Piece) -> Grid:
         """Returns where the samples are to be taken from in the planes of a frame."""
         if piece.bend is None:
-            matrix = piece.matrix.astype(np.float32)
-            x, y, scale = (matrix @ self._places.reshape(3, -1)).reshape(self._places.shape)
-            return Grid(x, y) if (matrix[2] == (0, 0, 1)).all() else Grid(x / scale, y / scale)
+            # Not as a product of matrices: libraries put several threads on it, which then wait.
+            across, down = self._places
+            x, y, scale = (a * across + b * down + c for a, b, c in piece.matrix.tolist())
+            return Grid(x, y) if tuple(piece.matrix[2]) == (0, 0, 1) else Grid(x / scale, y / scale)
         x, y = self._empty(2, np.dtype(np.float32))
         for (region, to_x), (_, to_y) in zip(self._parts(x), self._parts(y), strict=True):
             to_x[...], to_y[...] = piece.positions(region)
@@ -414,13 +415,12 @@ class _Rim:
 
     @cached_property
     def _places(self) -> NDArray[np.float32]:
-        """Where the samples are in the output: x, y and 1, 3 x rows x columns."""
-        places = self._empty(3, np.dtype(np.float32))
+        """Where the samples are in the output: x and y, 2 x rows x columns."""
+        places = self._empty(2, np.dtype(np.float32))
         for axis in range(2):
             for region, part in self._parts(places[axis]):
                 x, y = (np.arange(region.left, region.right), np.arange(region.top, region.bottom))
                 part[...] = y[:, None] if axis else x
-        places[2] = 1.0
         return places
 
     def _empty(self, count: int, dtype: np.dtype[Any]) -> Samples:
