@@ -2,9 +2,11 @@
 
     pip install ".[torch,openvino]"
     python scripts/checkpoint_speed.py --size 320x180 --page docs/checkpoint-speed.md
+        --compile fsrcnn_x4 compact
 
 The engines take turns, so that what else the machine does falls on all of them alike; ratios are
-medians of the ratios of each turn. Weights are random, which does not matter for speed.
+medians of the ratios of each turn. Weights are random, which does not matter for speed. Rows that
+were measured once are kept in the work folder.
 """
 
 import argparse
@@ -28,6 +30,7 @@ from spandrel.architectures.SwinIR import SwinIR
 from torch import nn
 
 from vsvqe.checkpoints.models import load
+from vsvqe.evaluation.kept import Kept
 from vsvqe.inference.errors import BackendUnavailable
 from vsvqe.inference.session import Session, SessionRequest, open_session
 from vsvqe.nets.basicvsr import BasicVSR
@@ -35,9 +38,13 @@ from vsvqe.nets.basicvsrpp import BasicVSRPlusPlus
 from vsvqe.nets.fsrcnn import FSRCNN
 from vsvqe.nets.iconvsr import IconVSR
 from vsvqe.nets.realbasicvsr import RealBasicVSR
-from vsvqe.nets.srresnet import MSRResNet
+from vsvqe.nets.srcnn import SRCNN
+from vsvqe.nets.srresnet import MSRResNet, SRResNet
 
 ENGINES = {"torch": "PyTorch", "cpu": "ONNX Runtime", "openvino": "OpenVINO"}
+# Seconds of PyTorch's first run from which on one turn has to do, and the first one counts: what
+# allocating takes is little of it.
+LONG = 20.0
 
 
 @dataclass(frozen=True)
@@ -90,11 +97,13 @@ def light_swinir() -> nn.Module:
 
 
 ENTRIES = (
+    Entry("SRCNN x4, luma", "srcnn_x4", lambda: SRCNN(4, 1)),
     Entry("FSRCNN x4, luma", "fsrcnn_x4", lambda: FSRCNN(4)),
     Entry("DnCNN, luma, x1", "dncnn", dncnn),
     Entry("SPAN x4, 48 channels", "span", lambda: SPAN(num_in_ch=3, num_out_ch=3)),
     Entry("Compact x4, 16 layers", "compact", compact),
     Entry("MSRResNet x4", "msrresnet", MSRResNet),
+    Entry("SRResNet x4, of SRGAN", "srresnet", SRResNet),
     Entry("SwinIR x4, light", "swinir", light_swinir),
     Entry("ESRGAN x4", "esrgan", lambda: ESRGAN(num_blocks=23)),
     Entry("BasicVSR", "BasicVSR", BasicVSR, recurrent=True),
@@ -109,9 +118,13 @@ class Compiled:
 
     description = "PyTorch, compiled"
 
-    def __init__(self, network: nn.Module) -> None:
-        """Marks it to be compiled when it is first run."""
+    def __init__(self, network: nn.Module, picture: np.ndarray) -> None:
+        """Compiles it for pictures of a size, and takes the time of that."""
+        began = time.perf_counter()
         self._network = torch.compile(network.to(memory_format=torch.channels_last))
+        with torch.inference_mode():
+            self._network(torch.from_numpy(picture))
+        self.seconds = time.perf_counter() - began
 
     def run(self, arrays: Sequence[np.ndarray], out: Sequence[np.ndarray]) -> None:
         """See ``Session.run``."""
@@ -143,30 +156,37 @@ def row(entry: Entry, path: Path, options: argparse.Namespace) -> str:
             sessions[engine] = open_session(request, engine)[0]
         except BackendUnavailable as error:
             print(error, file=sys.stderr)
-    if options.compile and not entry.recurrent:
-        sessions["compiled"] = Compiled(checkpoint.network)
+    compiled = None
+    if entry.file in options.compile:
+        sessions["compiled"] = compiled = Compiled(checkpoint.network, picture)
     times: dict[str, list[float]] = {engine: [] for engine in sessions}
-    for turn in range(options.turns + 1):
+    while len(times["torch"]) < options.turns + 1:
         for engine, session in sessions.items():
             began = time.perf_counter()
             session.run([picture], [result])
-            if turn:  # the first one allocates
-                times[engine].append(time.perf_counter() - began)
+            times[engine].append(time.perf_counter() - began)
+        if times["torch"][0] > LONG:
+            break
+    else:
+        for taken in times.values():
+            del taken[0]  # the first one allocates
     frames = options.frames if entry.recurrent else 1
     millions = sum(parameter.numel() for parameter in checkpoint.network.parameters()) / 1e6
-    cells = [f"{millions:.3g}M", f"{frames / statistics.median(times['torch']):.2f} fps"]
-    for engine in [*ENGINES, *(["compiled"] if options.compile else [])][1:]:
+    cells = [f"{millions:.3g}M", f"{frames / statistics.median(times['torch']):.3g} fps"]
+    for engine in [*ENGINES, "compiled"][1:]:
         pairs = zip(times["torch"], times.get(engine, []), strict=False)
         ratios = [pytorch / taken for pytorch, taken in pairs]
         cells.append(f"{statistics.median(ratios):.2f}" if ratios else "-")
-    return f"| {entry.name} | {' | '.join(cells)} |"
+    if compiled is not None:
+        cells[-1] += f", after {compiled.seconds:.0f} s"
+    return f"| {entry.name} | {' | '.join(cells)} | {len(times['torch'])} |"
 
 
 def page(table: Sequence[str], options: argparse.Namespace) -> str:
     """Returns the table as a page that says how it was measured."""
     words = ["python", "scripts/checkpoint_speed.py", "--size", options.size]
     words += ["--turns", str(options.turns), "--frames", str(options.frames)]
-    words += ["--compile"] if options.compile else []
+    words += ["--compile", *options.compile] if options.compile else []
     words += ["--networks", *options.networks] if options.networks else []
     command = shlex.join([*words, "--page", str(options.page)])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -182,7 +202,10 @@ def page(table: Sequence[str], options: argparse.Namespace) -> str:
             f"precision; recurrent ones over runs of {options.frames} frames. Measured on "
             f"{cores} cores of {platform.machine()} with PyTorch {torch.__version__}, which other "
             "work was using too: the engines took turns, and the ratios (medians of the turns) "
-            "hold better than the frame rate. A dash: this engine can't run it.",
+            "hold better than the frame rate. Of what takes long there was one turn. PyTorch is "
+            "the network as the `torch` backend runs it (channels last, inference mode); "
+            "*compiled* is the same through `torch.compile`, after the time that takes; a dash: "
+            "not tried.",
             "",
             *table,
             "",
@@ -198,22 +221,32 @@ def main() -> None:
     parser.add_argument("--size", default="320x180", help="of the input, WIDTHxHEIGHT")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--frames", type=int, default=5, help="of a run, for recurrent networks")
-    parser.add_argument("--compile", action="store_true", help="torch.compile too")
+    parser.add_argument(
+        "--compile", nargs="+", default=[], help="these through torch.compile too, by their file"
+    )
     parser.add_argument("--networks", nargs="+", help="only these, by the name of their file")
+    parser.add_argument("--work", type=Path, default=Path("build/checkpoint-speed"))
     parser.add_argument("--page", type=Path, help="Markdown page to write")
     options = parser.parse_args()
     titles = ["network", "parameters", "PyTorch"]
     titles += [f"{name} / PyTorch" for name in [*ENGINES.values()][1:]]
-    titles += ["compiled / PyTorch"] if options.compile else []
+    titles += ["compiled / PyTorch", "turns"]
     table = [f"| {' | '.join(titles)} |", f"|---|{'--:|' * (len(titles) - 1)}"]
     print(*table, sep="\n", flush=True)
+    kept = Kept(options.work)
     with tempfile.TemporaryDirectory() as folder:
         for entry in ENTRIES:
             if options.networks and entry.file not in options.networks:
                 continue
-            path = Path(folder) / f"{entry.file}.pth"
-            torch.save(entry.make().state_dict(), path)
-            table.append(row(entry, path, options))
+            compiled = entry.file in options.compile
+            key = [torch.__version__, options.size, options.turns, options.frames, compiled]
+            found = kept.read(entry.file, key)
+            if not found:
+                path = Path(folder) / f"{entry.file}.pth"
+                torch.save(entry.make().state_dict(), path)
+                found = {"row": row(entry, path, options)}
+                kept.write(entry.file, key, found)
+            table.append(found["row"])
             print(table[-1], flush=True)
     if options.page:
         options.page.write_text(page(table, options), encoding="utf-8")

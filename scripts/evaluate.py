@@ -29,12 +29,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from vsvqe.evaluation import report, selection
+from vsvqe.evaluation.engines import Engines
 from vsvqe.evaluation.methods import Method, methods, select
 from vsvqe.evaluation.recipes import RECIPES, Recipe
 from vsvqe.evaluation.scores import Score, Scorer
 from vsvqe.evaluation.selection import clips
 from vsvqe.evaluation.speed import Speed, measure
-from vsvqe.inference import session
 from vsvqe.metrics.lpips import Lpips
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
@@ -43,29 +43,10 @@ DEFAULT = [name for name in RECIPES if not name.startswith("x4")]
 log = logging.getLogger("evaluate")
 
 
-class Engines(logging.Handler):
-    """Takes from the log which engine each model runs on."""
-
-    def __init__(self) -> None:
-        """Starts with none."""
-        super().__init__(logging.INFO)
-        self.seen: dict[str, str] = {}
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Remembers the engine that a session was opened on."""
-        model, _, engine = record.getMessage().partition(" runs on ")
-        if engine:
-            self.seen[model] = engine
-
-
 def evaluate(options: argparse.Namespace) -> list[Score]:
     """Scores every method on every clip and recipe."""
-    engines = Engines()
-    session.logger.addHandler(engines)
-    session.logger.setLevel(logging.INFO)
-    session.logger.propagate = False
     weights = options.data / "weights" / "alexnet_features_torchvision_layout.pth"
-    scorer = Scorer(options.work, Lpips(weights), options.every, engines.seen)
+    scorer = Scorer(options.work, Lpips(weights), options.every, Engines.watched())
     wanted = [(clip, RECIPES[name]) for clip in clips(options) for name in options.recipes]
     # Neighbours of one size share what was computed of the original.
     wanted.sort(key=lambda pair: (pair[0], pair[1].scale))

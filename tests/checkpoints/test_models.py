@@ -116,8 +116,19 @@ def test_published_numbers_of_parameters_of_image_networks():
 
     assert total(checkpoints.srresnet(64, 16, 2)) == 1_549_462
     assert total(checkpoints.msrresnet(64, 16, 4, mmagic=True)) == 1_517_571
+    assert total(checkpoints.esrgan(64, 23)) == 16_697_987
+    assert total(checkpoints.esrgan(64, 6)) == 4_467_779
+    assert total(checkpoints.compact(64, 32, 4)) == 1_213_296
+    assert total(checkpoints.compact(64, 16, 4)) == 621_424
+    assert total(checkpoints.compact(64, 16, 2)) == 600_652
     assert total(checkpoints.srcnn(1)) == 8_129
     assert total(checkpoints.fsrcnn()) == 12_809
+
+
+def test_all_parameters_of_a_file_are_in_the_network(tmp_path):
+    weights = checkpoints.random(checkpoints.compact(64, 16, 4))
+    found = saved(tmp_path, weights)
+    assert sum(tensor.numel() for tensor in found.network.parameters()) == 621_424
 
 
 @pytest.mark.parametrize("name", ["srcnn_x3.pth", "3x_srcnn.pth", "SRCNN-X3-luma.pth"])

@@ -5,6 +5,7 @@ import pytest
 import vapoursynth as vs
 
 import vsvqe as vqe
+from vsvqe import cards
 from vsvqe.evaluation import pictures
 from vsvqe.evaluation.chains import parse
 from vsvqe.evaluation.methods import chain, methods, select
@@ -59,6 +60,29 @@ def test_another_model_file_is_another_version(tmp_path) -> None:
         file.write_bytes(content)
         versions.append(chain(f"Deblock(model={str(file)!r})", "cpu").version)
     assert versions[0] == versions[2] != versions[1]
+
+
+def test_a_chain_with_a_title(clip: vs.VideoNode) -> None:
+    titled = chain("no light: std.Invert(0)", "cpu")
+    assert titled.name == "no light"
+    ((_, result),) = titled.run(clip)
+    assert np.array_equal(_luma(result), _luma(clip.std.Invert(0)))
+    # What looks like a title inside of a chain is none.
+    assert chain("std.SetFrameProps(a='b: c')", "cpu").name == "std.SetFrameProps(a='b: c')"
+
+
+def test_shipped_models_count_only_where_they_may_run(tmp_path, models) -> None:
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"one")
+    texts = ("SuperRes()", f"SuperRes(model={str(file)!r})", "ASTF()", "std.Invert(0)")
+    before = [chain(text, "cpu").version for text in texts]
+    another = next(models.glob("superres-*.onnx"))
+    card = another.with_suffix(".json")
+    another.unlink()
+    card.unlink()
+    cards._cards.cache_clear()
+    changed = [chain(t, "cpu").version != old for t, old in zip(texts, before, strict=True)]
+    assert changed == [True, False, True, False]
 
 
 def test_selection_by_name_and_by_chain() -> None:

@@ -74,6 +74,25 @@ def test_evaluation_of_a_chain(folder: Path, data: Path) -> None:
     assert float(blurred["blockiness"]) < float(before["blockiness"])
 
 
+@pytest.mark.slow
+def test_evaluation_of_clips_without_an_original(folder: Path, data: Path) -> None:
+    (folder / "weights").symlink_to(data / "weights")
+    (folder / "valid").rename(folder / "lowq")
+    out, sheets = folder / "page.md", folder / "sheets"
+    run = _run(
+        *("evaluate_real.py", "--data", folder, "--frames", 2, "--backend", "cpu"),
+        *("--methods", "Lanczos", "soft: resize.Bilinear(768, 704)", "--work", folder / "work"),
+        *("--sheets", sheets, "--out", out),
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == ""
+    page = out.read_text()
+    assert "| clip | bicubic | Lanczos | soft |" in page
+    assert "The first 2 frames" in page
+    # Four columns of crops that are shown twice as large.
+    assert Image.open(sheets / "drawn.png").width == 4 * (2 * 176 + 6) + 6
+
+
 @pytest.mark.parametrize(
     ("script", "mistake", "told"),
     [

@@ -295,6 +295,14 @@ def deformed(x, offset, mask, weight, bias, groups):
     return torch.from_numpy(total).float()[None]
 
 
+@pytest.fixture(params=["PyTorch", "ONNX"])
+def form(request, monkeypatch):
+    """The convolution as torchvision has it, and as it is exported."""
+    if request.param == "ONNX":
+        monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+
+
+@pytest.mark.usefixtures("form")
 def test_deformable_convolution():
     random = torch.Generator().manual_seed(0)
     layer = Deformable(8)
@@ -307,6 +315,7 @@ def test_deformable_convolution():
     assert_close(layer(features, guide), wanted)
 
 
+@pytest.mark.usefixtures("form")
 def test_alignment_adds_to_the_flow():
     random = torch.Generator().manual_seed(1)
     layer = Alignment(8, most=3.0)

@@ -1,6 +1,7 @@
 """What `scripts/ablations.py` makes of runs and chunks, with networks whose results are known."""
 
 import importlib
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,11 @@ def ablations():
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.syspath_prepend(SCRIPT.parent)
         return importlib.import_module("ablations")
+
+
+@pytest.fixture(scope="module")
+def light(ablations):
+    return sys.modules["light_networks"]
 
 
 def mean_of_the_run(frames: torch.Tensor) -> torch.Tensor:
@@ -43,14 +49,21 @@ def test_border_errors_are_relative_to_one_run(ablations) -> None:
     # The original differs from the mean of the run by a tenth; from any other by more or less.
     run = ablations.Run(frames, mean_of_the_run(frames) + 0.1)
     rows = ablations.borders([run], mean_of_the_run)
-    assert len(rows) == 2 + len(ablations.OVERLAPS)
+    assert len(rows) == 4 + len(ablations.OVERLAPS)
     errors = ablations.errors_of(run, ablations.chunked(mean_of_the_run, ablations.CHUNK, 0))
     relative = errors / 0.01
-    overlap, at_borders, inside, cost = rows[2].strip("| ").split(" | ")
+    overlap, at_borders, inside, ratio, cost = rows[2].strip("| ").split(" | ")
     assert (overlap, cost) == ("0", "1.00")
     assert float(at_borders) == pytest.approx(relative[[11, 12, 23, 24]].mean(), abs=1e-3)
     assert float(inside) == pytest.approx(
         relative[[4, 5, 6, 7, 16, 17, 18, 19, 28, 29]].mean(), abs=1e-3
+    )
+    assert float(ratio) == pytest.approx(float(at_borders) / float(inside), rel=1e-3)
+    within = [float(row.split("|")[4]) <= 1.05 for row in rows[2:-2]]
+    told = rows[-1].removeprefix("The error at borders is within 5 % of the error inside ")
+    first = ablations.OVERLAPS[within.index(True)] if any(within) else None
+    assert told == (
+        "with none of these overlaps." if first is None else f"from an overlap of {first} on."
     )
 
 
@@ -64,13 +77,47 @@ def test_longer_runs_are_told_apart(ablations) -> None:
     assert decibels[0] < decibels[-1] - 10
 
 
-def test_the_flow_of_a_shift(ablations) -> None:
+def test_passes_of_cleaning(ablations, light) -> None:
+    network = light.LightRealVSR().requires_grad_(False)
+    network.basicvsr.tail.bias.zero_()
+    network.image_cleaning[1].bias.fill_(-4 / 255)  # every pass takes off four codes
+    frames = numbered(5) * 0.5 + 0.3
+    # The original is eight codes darker: two passes too few, one too many, three too many.
+    large = frames.repeat_interleave(4, 3).repeat_interleave(4, 4)
+    rows = ablations.cleaning([ablations.Run(frames, large - 8 / 255)], network)[2:]
+    decibels = [float(row.split("|")[2]) for row in rows]
+    wanted = [20 * np.log10(255 / codes) for codes in (8, 4, 4, 12)]
+    assert decibels[:4] == pytest.approx(wanted, abs=0.01)
+    # Four codes are less than five, so the first pass is the last; they are more than one and a
+    # half, so there are three.
+    assert decibels[4:] == pytest.approx([wanted[1], wanted[2]], abs=0.01)
+    assert "5/255: 1.0 on average" in rows[4] and "1.5/255: 3.0 on average" in rows[5]
+
+
+def test_cleaning_has_a_loss_of_its_own(light) -> None:
+    network = light.LightRealVSR()
+    clean = torch.rand(1, 3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    small = torch.nn.functional.avg_pool2d(clean.flatten(0, 1), 4).view(1, 3, 3, 16, 16)
+    task = light.LightReal.__new__(light.LightReal)
+    task.net = network
+    with torch.inference_mode():
+        right = task.loss(light.Run(small, clean)).item()
+        enlarged = light.charbonnier(network.basicvsr(small), clean).item()
+        assert right == pytest.approx(enlarged, abs=1e-5)
+        # A tenth too bright, that is the cleaning's error.
+        network.image_cleaning[1].bias.fill_(0.1)
+        brighter = light.charbonnier(network.basicvsr(small + 0.1), clean).item()
+        wrong = task.loss(light.Run(small, clean)).item()
+    assert wrong == pytest.approx(brighter + 0.1, abs=1e-4)
+
+
+def test_the_flow_of_a_shift(light) -> None:
     random = torch.Generator().manual_seed(0)
     noise = torch.rand(1, 3, 72, 72, generator=random)
     smooth = torch.nn.functional.avg_pool2d(noise, 7, 1)
     first, second = smooth[..., :64, 1:65], smooth[..., :64, 0:64]
     # What is at x in the first picture is at x + 1 in the second.
-    flow = ablations.SearchedFlow()(first, second)
+    flow = light.SearchedFlow()(first, second)
     assert flow.shape == (1, 2, 64, 64)
     assert flow[0, 0, 16:48, 16:48].median().item() == pytest.approx(1.0, abs=0.2)
     assert flow[0, 1, 16:48, 16:48].median().item() == pytest.approx(0.0, abs=0.2)

@@ -44,13 +44,23 @@ class Step:
         return "." not in self.name
 
     @property
+    def runs_shipped_models(self) -> bool:
+        """Whether it is a filter of this package that isn't given a model's file."""
+        # ASTF runs models beside the one that is named.
+        return self.is_ours and (self.name == "ASTF" or not self._files)
+
+    @property
     def version(self) -> str:
         """Changes with the plugin, for a function of the core, and with files that are named."""
-        values = (*self.positional, *self.named.values())
-        files = [Path(value) for value in values if isinstance(value, str) and value]
-        hashes = [hashlib.sha256(f.read_bytes()).hexdigest() for f in files if f.is_file()]
+        hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in self._files]
         plugin = "" if self.is_ours else str(getattr(vs.core, self.name.split(".")[0]).version)
         return " ".join(filter(None, [plugin, *hashes]))
+
+    @property
+    def _files(self) -> list[Path]:
+        values = (*self.positional, *self.named.values())
+        paths = [Path(value) for value in values if isinstance(value, str) and value]
+        return [path for path in paths if path.is_file()]
 
     @property
     def _ours(self) -> Callable[..., vs.VideoNode]:

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +20,8 @@ from ..metrics.psnr import psnr
 from . import chains
 from .pictures import Bytes, Planes, as_clip, read
 from .recipes import RECIPES, Recipe
+
+_TITLED = re.compile(r"(?P<title>[^()'\":]+): (?P<chain>.+)", re.DOTALL)
 
 type Candidates = Iterator[tuple[str, vs.VideoNode]]
 """Settings in words, and what they make of the clip."""
@@ -56,8 +59,8 @@ def select(recipe: Recipe, backend: str, wanted: Sequence[str]) -> list[Method]:
     Args:
         recipe: See ``methods``.
         backend: See ``methods``.
-        wanted: Names of methods, as the tables show them, or chains, see ``chains.parse``. A
-            name that this recipe does not have, but others do, is left out.
+        wanted: Names of methods, as the tables show them, or chains, see ``chain``. A name that
+            this recipe does not have, but others do, is left out.
 
     Raises:
         ValueError: A word is neither the name of a method of any recipe nor a chain.
@@ -79,13 +82,15 @@ def chain(text: str, backend: str) -> Method:
     """Returns a chain of filters as a method.
 
     Args:
-        text: See ``chains.parse``.
+        text: See ``chains.parse``; the tables may show another name, which goes before:
+            ``Real-ESRGAN: SuperRes(model='realesrgan.pth')``.
         backend: For our filters that do not name another.
 
     Raises:
         ValueError: The text is no chain.
     """
-    steps = chains.parse(text)
+    titled = _TITLED.fullmatch(text)
+    steps = chains.parse(titled["chain"] if titled else text)
 
     def run(clip: vs.VideoNode) -> Candidates:
         for step in steps:
@@ -94,9 +99,10 @@ def chain(text: str, backend: str) -> Method:
 
     ours = any(step.is_ours for step in steps)
     # Which of the models a chain opens is its filters' choice: any that changes may change it.
-    models = _version(list_models(), backend) if ours else ""
+    shipped = list_models() if any(step.runs_shipped_models for step in steps) else []
+    models = _version(shipped, backend) if ours else ""
     version = " ".join([models, *(step.version for step in steps)])
-    return Method(text, version, run, ours)
+    return Method(titled["title"] if titled else text, version, run, ours)
 
 
 def best(

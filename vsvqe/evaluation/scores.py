@@ -1,9 +1,6 @@
 """Scores of a result against the original, kept for the next time."""
 
-import hashlib
-import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,6 +9,8 @@ from typing import Any
 from ..metrics.lpips import Lpips
 from . import recipes
 from .encode import bit_rate
+from .engines import Engines
+from .kept import Kept, content_hash
 from .measures import MEASURES, Measure, Original, Sample
 from .methods import Method, best
 from .recipes import Recipe
@@ -48,7 +47,7 @@ class Score:
 class Scorer:
     """Runs methods and measures what they return."""
 
-    def __init__(self, work: Path, lpips: Lpips, every: int, engines: Mapping[str, str]) -> None:
+    def __init__(self, work: Path, lpips: Lpips, every: int, engines: Engines) -> None:
         """Remembers where to keep scores.
 
         Args:
@@ -58,6 +57,7 @@ class Scorer:
             engines: Engine by model file, as far as any has been opened yet.
         """
         self._work = work
+        self._kept = Kept(work / "scores")
         self._lpips = lpips
         self._every = every
         self._engines = engines
@@ -77,14 +77,13 @@ class Scorer:
         Raises:
             ValueError: The method's result has not the size and length of the original.
         """
-        key = [_VERSION, _hash(path), recipe.about, dict(recipe.options), method.name]
+        key = [_VERSION, content_hash(path), recipe.about, dict(recipe.options), method.name]
         key += [method.version, self._every]
-        name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
-        file = self._work / "scores" / f"{recipe.name}-{path.stem}-{name}.json"
-        kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        label = f"{recipe.name}-{path.stem}"
+        kept = self._kept.read(label, key)
         if not kept.keys() >= {field.name for field in fields(Score)}:
             kept |= self._measured(path, recipe, method, kept)
-            self._keep(file, kept)
+            self._kept.write(label, key, kept)
         return Score(**kept)
 
     def _measured(
@@ -111,18 +110,12 @@ class Scorer:
             "method": method.name,
             "card": method.card,
             "setting": setting,
-            "engine": "; ".join(sorted(set(self._engines.values()))) if method.ours else "",
+            "engine": str(self._engines) if method.ours else "",
             "kbps": None
             if recipe.encoder is None
             else bit_rate(recipes.encoded_file(path, recipe, self._work)),
             **figures,
         }
-
-    def _keep(self, file: Path, score: Mapping[str, Any]) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(json.dumps(score), encoding="utf-8")
-        os.replace(unfinished, file)
 
     def _opened(self, path: Path, scale: int) -> Original:
         """Returns the original; one is kept, as its neighbours in the work ask for the same."""
@@ -133,8 +126,3 @@ class Scorer:
 
 def _told(measure: Measure, figure: float) -> str:
     return f"{measure.title} {figure:.{measure.digits}f}"
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -20,7 +20,8 @@ from .sessions import Sessions
 # Frames that a chunk gives: many, because those of context on both sides are computed besides; and
 # not more, because features of all of them are in memory at once.
 _LONGEST, _SHORTEST = 24, 8
-_OVERLAP = 6
+# What a frame of context adds falls to a quarter from one to the next: see docs/ablations.md.
+_OVERLAP = 4
 
 
 def sequence(

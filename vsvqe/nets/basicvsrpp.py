@@ -6,11 +6,13 @@ and alignment", CVPR 2022. 7,322,927 parameters with 64 channels and 7 blocks, S
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.ops import deform_conv2d
 
+from vsvqe.nets.deformable import TAPS, deformed
 from vsvqe.nets.recurrent import (
     NEGATIVE_SLOPE,
     Enlargement,
@@ -25,7 +27,6 @@ from vsvqe.nets.spynet import SPyNet, flows
 BRANCHES = ("backward_1", "forward_1", "backward_2", "forward_2")
 GROUPS = 16
 MOST_RESIDUE = 10.0
-_TAPS = 9
 
 
 class Alignment(nn.Module):
@@ -53,7 +54,7 @@ class Alignment(nn.Module):
             nn.LeakyReLU(NEGATIVE_SLOPE),
             convolution(channels, channels),
             nn.LeakyReLU(NEGATIVE_SLOPE),
-            convolution(channels, 3 * _TAPS * GROUPS),
+            convolution(channels, 3 * TAPS * GROUPS),
         )
         # Training starts from the flow alone.
         last = self.conv_offset[-1]
@@ -72,17 +73,14 @@ class Alignment(nn.Module):
             second: Flow to the one after that.
         """
         found = self.conv_offset(torch.cat((condition, first, second), dim=1))
-        residue = self.most * torch.tanh(found[:, : 2 * _TAPS * GROUPS])
-        mask = torch.sigmoid(found[:, 2 * _TAPS * GROUPS :])
+        residue = self.most * torch.tanh(found[:, : 2 * TAPS * GROUPS])
+        mask = torch.sigmoid(found[:, 2 * TAPS * GROUPS :])
         # Offsets are (vertical, horizontal) for each tap; half of the groups see either state.
-        taps = _TAPS * GROUPS // 2
+        taps = TAPS * GROUPS // 2
         flow = torch.cat(
             (first.flip(1).repeat(1, taps, 1, 1), second.flip(1).repeat(1, taps, 1, 1)), dim=1
         )
-        aligned: Tensor = deform_conv2d(
-            states, residue + flow, self.weight, self.bias, padding=1, mask=mask
-        )
-        return aligned
+        return deformed(states, residue + flow, self.weight, self.bias, mask)
 
 
 class BasicVSRPlusPlus(Enlargement):
@@ -141,12 +139,7 @@ class BasicVSRPlusPlus(Enlargement):
             >>> BasicVSRPlusPlus(channels=16, blocks=1)(torch.rand(1, 3, 3, 16, 24)).shape
             torch.Size([1, 3, 3, 64, 96])
         """
-        count, length, _, height, width = frames.shape
-        seen = frames
-        if not self.enlarges:
-            seen = functional.interpolate(
-                frames.flatten(0, 1), scale_factor=0.25, mode="bicubic", align_corners=False
-            ).view(count, length, 3, height // 4, width // 4)
+        seen = torch.stack([self.seen(frame) for frame in frames.unbind(dim=1)], dim=1)
         from_past, from_future = flows(self.spynet, seen)
         columns = [[self.feat_extract(frame)] for frame in frames.unbind(dim=1)]
         for name in BRANCHES:
@@ -156,10 +149,42 @@ class BasicVSRPlusPlus(Enlargement):
                 self._propagate(name, columns, from_past)
         results = room(frames, 4 if self.enlarges else 1)
         for t, features in enumerate(columns):
-            picture = self.enlarged(self.reconstruction(torch.cat(features, dim=1)))
-            base = bilinear(frames[:, t], 4) if self.enlarges else frames[:, t]
-            results[:, t] = picture + base
+            results[:, t] = self.picture(frames[:, t], features)
         return results
+
+    def seen(self, frames: Tensor) -> Tensor:
+        """Returns frames `[N, 3, H, W]` at the size that motion is measured at."""
+        if self.enlarges:
+            return frames
+        return functional.interpolate(
+            frames, scale_factor=0.25, mode="bicubic", align_corners=False
+        )
+
+    def aligned(
+        self, name: str, own: Tensor, states: tuple[Tensor, Tensor], flow: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """Brings the states one and two frames away to a frame.
+
+        Args:
+            name: Of the branch.
+            own: The frame's own features.
+            states: The nearer state first; zero where there is none.
+            flow: To the nearer and to the farther frame.
+        """
+        near, far = (warped(*pair) for pair in zip(states, flow, strict=True))
+        condition = torch.cat((near, own, far), dim=1)
+        found: Tensor = self.deform_align[name](torch.cat(states, dim=1), condition, *flow)
+        return found
+
+    def refined(self, name: str, features: Sequence[Tensor], state: Tensor) -> Tensor:
+        """Returns a frame's state from its features so far and what was brought to it."""
+        found: Tensor = state + self.backbone[name](torch.cat((*features, state), dim=1))
+        return found
+
+    def picture(self, frame: Tensor, features: Sequence[Tensor]) -> Tensor:
+        """Returns the result of a frame `[N, 3, H, W]` from all its features."""
+        residual = self.enlarged(self.reconstruction(torch.cat(tuple(features), dim=1)))
+        return residual + (bilinear(frame, 4) if self.enlarges else frame)
 
     def _propagate(self, name: str, columns: list[list[Tensor]], flow: Tensor) -> None:
         """Runs one branch and appends its state to the features of every frame.
@@ -169,22 +194,16 @@ class BasicVSRPlusPlus(Enlargement):
             columns: The features of each frame so far, in the order of propagation.
             flow: From each frame to the one before it in that order.
         """
-        align, backbone = self.deform_align[name], self.backbone[name]
         blank = torch.zeros_like(columns[0][0])
         states: list[Tensor] = []
         for i, features in enumerate(columns):
             state = blank
             if i > 0:
                 first = flow[:, i - 1]
-                second = torch.zeros_like(first)
-                older, condition = blank, blank
+                second, older = torch.zeros_like(first), blank
                 if i > 1:
-                    second = first + warped(flow[:, i - 2], first)
-                    older = states[-2]
-                    condition = warped(older, second)
-                condition = torch.cat((warped(states[-1], first), features[0], condition), dim=1)
-                state = align(torch.cat((states[-1], older), dim=1), condition, first, second)
-            state = state + backbone(torch.cat((*features, state), dim=1))
-            states.append(state)
+                    second, older = first + warped(flow[:, i - 2], first), states[-2]
+                state = self.aligned(name, features[0], (states[-1], older), (first, second))
+            states.append(self.refined(name, features, state))
         for features, state in zip(columns, states, strict=True):
             features.append(state)

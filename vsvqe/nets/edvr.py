@@ -9,12 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.ops import deform_conv2d
 
+from vsvqe.nets.deformable import TAPS, deformed
 from vsvqe.nets.recurrent import ResidualBlock, activated, bilinear, convolution
 
 GROUPS = 8
-_TAPS = 9
 _SIZES = 3
 
 
@@ -44,7 +43,7 @@ class Deformable(nn.Module):
         self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3))
         self.bias = nn.Parameter(torch.zeros(channels))
         nn.init.kaiming_uniform_(self.weight, nonlinearity="relu")
-        self.conv_offset = convolution(channels, 3 * _TAPS * GROUPS)
+        self.conv_offset = convolution(channels, 3 * TAPS * GROUPS)
         # Training starts without offsets.
         nn.init.zeros_(self.conv_offset.weight)
         nn.init.zeros_(self.conv_offset.bias)  # type: ignore[arg-type]
@@ -52,12 +51,9 @@ class Deformable(nn.Module):
     def forward(self, features: Tensor, guide: Tensor) -> Tensor:
         """Returns the features, sampled where the guide says."""
         found = self.conv_offset(guide)
-        offset = found[:, : 2 * _TAPS * GROUPS]
-        mask = torch.sigmoid(found[:, 2 * _TAPS * GROUPS :])
-        sampled: Tensor = deform_conv2d(
-            features, offset, self.weight, self.bias, padding=1, mask=mask
-        )
-        return sampled
+        offset = found[:, : 2 * TAPS * GROUPS]
+        mask = torch.sigmoid(found[:, 2 * TAPS * GROUPS :])
+        return deformed(features, offset, self.weight, self.bias, mask)
 
 
 class PyramidAlignment(nn.Module):

@@ -17,7 +17,7 @@ from vsvqe.nets.recurrent import Enlargement, ResidualStack, bilinear, convoluti
 from vsvqe.nets.spynet import SPyNet, flows
 
 KEY_INTERVAL = 5
-_MULTIPLE = 4
+MULTIPLE = 4
 
 
 class IconVSR(Enlargement):
@@ -76,7 +76,7 @@ class IconVSR(Enlargement):
                 state = warped(state, from_future[:, t])
             if t in refill:
                 state = self.backward_fusion(torch.cat((state, refill[t]), dim=1))
-            state = self.backward_resblocks(torch.cat((frames[:, t], state), dim=1))
+            state = self.back(frames[:, t], state)
             features.append(state)
         features.reverse()
 
@@ -87,16 +87,30 @@ class IconVSR(Enlargement):
                 state = warped(state, from_past[:, t - 1])
             if t in refill:
                 state = self.forward_fusion(torch.cat((state, refill[t]), dim=1))
-            # Coupled: the forward branch sees what the backward one found.
-            state = self.forward_resblocks(torch.cat((frames[:, t], later, state), dim=1))
-            results[:, t] = self.enlarged(state) + bilinear(frames[:, t], SCALE)
+            results[:, t], state = self.onward(frames[:, t], later, state)
         return results[..., : SCALE * height, : SCALE * width]
+
+    def back(self, frame: Tensor, state: Tensor) -> Tensor:
+        """Returns the state of a frame `[N, 3, H, W]` from that of the next, brought to it."""
+        found: Tensor = self.backward_resblocks(torch.cat((frame, state), dim=1))
+        return found
+
+    def onward(self, frame: Tensor, later: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the enlarged frame and its state; see ``BasicVSR.onward``."""
+        # Coupled: the forward branch sees what the backward one found.
+        state = self.forward_resblocks(torch.cat((frame, later, state), dim=1))
+        return self.enlarged(state) + bilinear(frame, SCALE), state
 
     def _refill(self, frames: Tensor) -> dict[int, Tensor]:
         """Returns the features of the key frames, by index."""
-        length = frames.shape[1]
-        keys = sorted({*range(0, length, self.interval), length - 1})
-        return {t: self.edvr(frames[:, _around(t, length, self.radius)].contiguous()) for t in keys}
+        windows = key_windows(frames.shape[1], self.interval, self.radius)
+        return {t: self.edvr(frames[:, seen].contiguous()) for t, seen in windows.items()}
+
+
+def key_windows(length: int, interval: int, radius: int) -> dict[int, list[int]]:
+    """Returns the key frames of a run, the last one always among them, and what each sees."""
+    keys = sorted({*range(0, length, interval), length - 1})
+    return {t: _around(t, length, radius) for t in keys}
 
 
 def _around(centre: int, length: int, radius: int) -> list[int]:
@@ -114,7 +128,7 @@ def _around(centre: int, length: int, radius: int) -> list[int]:
 
 def _grown(frames: Tensor) -> Tensor:
     """Mirrors the right and lower edge until the alignment's smaller sizes are whole."""
-    across, down = -frames.shape[-1] % _MULTIPLE, -frames.shape[-2] % _MULTIPLE
+    across, down = -frames.shape[-1] % MULTIPLE, -frames.shape[-2] % MULTIPLE
     if not across and not down:
         return frames
     grown = functional.pad(frames.flatten(0, 1), (0, across, 0, down), mode="reflect")

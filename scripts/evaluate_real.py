@@ -1,0 +1,128 @@
+"""Measures enlargements of real clips, of which there is no original, and draws them side by side.
+
+The folder of data has `lowq/` (clips as they were found, 8-bit 4:2:0) and
+`weights/niqe_pris_params.npz` (the model of pristine photographs of NIQE's authors, as BasicSR has
+it). What was measured once is kept in the work folder.
+
+Example:
+    python scripts/evaluate_real.py --data data --out docs/evaluation-real.md --methods
+        Lanczos "Real-ESRGAN: SuperRes(4, 'data/weights/realesr.pth')" superres-x4-real-v1
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shlex
+import sys
+from pathlib import Path
+
+# The checkout's own code and models are measured, whatever is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from vsvqe.evaluation import pictures, recipes, unreferenced
+from vsvqe.evaluation.engines import Engines
+from vsvqe.evaluation.methods import Method, methods, select
+from vsvqe.evaluation.sheet import Column, draw, interesting
+from vsvqe.evaluation.unreferenced import FOUND, SCALE, Unreferenced, UnreferencedScorer
+from vsvqe.metrics.niqe import Niqe
+
+log = logging.getLogger("evaluate_real")
+
+
+def compared(options: argparse.Namespace) -> list[Method]:
+    """Returns what is compared: all there is, or the bicubic enlargement and what is asked for."""
+    every = methods(FOUND, options.backend)
+    if not options.methods:
+        return every
+    wanted = select(FOUND, options.backend, options.methods)
+    return [every[0], *(method for method in wanted if method.name != every[0].name)]
+
+
+def clips(options: argparse.Namespace) -> list[Path]:
+    """Returns the clips that are asked for."""
+    found = sorted(path for path in (options.data / "lowq").iterdir() if path.is_file())
+    return [clip for clip in found if not options.clips or clip.stem in options.clips]
+
+
+def evaluate(options: argparse.Namespace) -> list[Unreferenced]:
+    """Scores every method on every clip."""
+    niqe = Niqe.load(options.data / "weights" / "niqe_pris_params.npz")
+    scorer = UnreferencedScorer(
+        options.work, niqe, options.frames, options.every, Engines.watched()
+    )
+    scores = []
+    for number, path in enumerate(clips(options), 1):
+        scores += [scorer.score(path, method) for method in compared(options)]
+        log.info("%d/%d: %s", number, len(clips(options)), path.stem)
+    return scores
+
+
+def sheet(path: Path, options: argparse.Namespace) -> Path:
+    """Draws what the methods make of the middle of the frames that were measured."""
+    clip = recipes.source(path)[: options.frames]
+    shown = [Column("input", clip, judged=False)]
+    for method in compared(options):
+        ((_, result),) = method.run(clip)
+        shown.append(Column(method.name, result, judged=False))
+    middle = clip.num_frames // 2
+    seen = clip[middle].resize.Bicubic(SCALE * clip.width, SCALE * clip.height)
+    crops = interesting(pictures.read(seen).y[0], 176, 132)
+    file: Path = options.sheets / f"{path.stem}.png"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draw(shown, crops, middle, zoom=2, consecutive=1).save(file, optimize=True)
+    return file
+
+
+def command(options: argparse.Namespace) -> str:
+    """Returns the command line that measures the same again, on anyone's machine."""
+    words = ["python", "scripts/evaluate_real.py", "--data", "data"]
+    if options.clips:
+        words += ["--clips", *options.clips]
+    if options.methods:
+        words += ["--methods", *options.methods]
+    if options.backend != "auto":
+        words += ["--backend", options.backend]
+    words += ["--frames", str(options.frames), "--every", str(options.every)]
+    return shlex.join([*words, "--out", str(options.out)])
+
+
+def arguments() -> argparse.Namespace:
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(description="Measures enlargements of real clips.")
+    parser.add_argument("--data", type=Path, required=True, help="folder with lowq/ and weights/")
+    parser.add_argument("--clips", nargs="+", help="only these, by name without suffix")
+    parser.add_argument(
+        "--methods", nargs="+", help="names as the tables show them, or chains: 'SuperRes(4)'"
+    )
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--frames", type=int, default=8, help="of each clip, the first ones")
+    parser.add_argument("--every", type=int, default=4, help="step of NIQE and warping error")
+    parser.add_argument("--work", type=Path, default=Path("build/evaluation"))
+    parser.add_argument("--sheets", type=Path, help="folder for pictures to look at")
+    parser.add_argument("--out", type=Path, default=Path("docs/evaluation-real.md"))
+    options = parser.parse_args()
+    if not (options.data / "lowq").is_dir() or not clips(options):
+        parser.error(f"no such clips in {options.data / 'lowq'}")
+    try:
+        compared(options)
+    except ValueError as error:
+        parser.error(str(error))
+    return options
+
+
+def main() -> None:
+    """Measures, writes the page, and draws what there is to look at."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    options = arguments()
+    scores = evaluate(options)
+    page = unreferenced.markdown(scores, command(options), options.frames, options.every)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(page, encoding="utf-8")
+    log.info("written: %s", options.out)
+    for path in clips(options) if options.sheets else []:
+        log.info("drawn: %s", sheet(path, options))
+
+
+if __name__ == "__main__":
+    main()
