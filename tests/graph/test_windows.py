@@ -1,6 +1,8 @@
 """Windows over props, against the same computed from a list."""
 
 import random
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import pytest
 import vapoursynth as vs
@@ -25,13 +27,19 @@ def numbered(values: list[int], starts: set[int]) -> vs.VideoNode:
     return blank.std.ModifyFrame(blank, write)
 
 
+def windows(frames: Sequence[int], centres: range, radius: int) -> Iterator[dict]:
+    for centre in centres:
+        first = max(0, centre - radius)
+        yield {"Window": frames[first : centre + radius + 1], "Centre": centre - first}
+
+
 def windowed(clip: vs.VideoNode, radius: int, length: int) -> vs.VideoNode:
     return over_windows(
         clip,
         radius,
         length,
         lambda props: int(props["Value"]),
-        lambda window, centre: {"Window": list(window), "Centre": centre},
+        partial(windows, radius=radius),
         starts_scene=lambda props: bool(props["Start"]),
         name="Test",
     )
@@ -62,10 +70,11 @@ def test_windows(values, radius, length, starts, seed):
 
 
 def test_errors_name_the_frame():
-    def fail(window, centre):
-        if window[centre] == 7:
-            raise RuntimeError("no path here")
-        return {}
+    def fail(frames, centres):
+        for centre in centres:
+            if frames[centre] == 7:
+                raise RuntimeError("no path here")
+            yield {}
 
     clip = over_windows(
         numbered(list(range(12)), set()),

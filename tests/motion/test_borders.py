@@ -135,6 +135,16 @@ def test_every_depth(dtype):
     assert error[2:-2, 2:-2].max() < 2.5
 
 
+def test_nearly_all_of_a_large_frame_may_be_missing():
+    width, height = 2600, 1900
+    layout = Layout(width=width, height=height, sitings=(Siting(),), blacks=(0.0,), peak=255)
+    own, lent = (np.full((height, width), code, np.uint8) for code in (90, 100))
+    out = [np.empty_like(own)]
+    filled(Layer([own], compose(dx=1.3)), [Layer([lent], compose())], layout, out)
+    # Both show the same at the few points that they have in common: 90.
+    assert np.abs(out[0].astype(int) - 90).max() <= 1
+
+
 def test_lenders_cover_what_is_missing():
     # The frame needs its right side; only frames from 3 on have moved there.
     correction = compose(dx=0.1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.camera import distance
 
 from vsvqe.motion.estimate import Motion
-from vsvqe.motion.path import METHODS, PathSettings, correction, locked, radius
+from vsvqe.motion.path import METHODS, PathSettings, Track, correction, radius
 from vsvqe.motion.transform import compose, decompose
 
 WIDE = PathSettings(dxmax=9, dymax=9, rotmax=3, zoommax=20)
@@ -211,7 +211,6 @@ def test_what_is_no_motion_is_replaced(wrong):
     motions = [Motion(compose(dx=0.02), 1.0)] * 40
     motions[20] = Motion(wrong, 1.0)
     assert correction(motions, 18, WIDE) == pytest.approx(np.eye(3), abs=1e-3)
-    assert locked(motions, 30, 10) == pytest.approx(compose(dx=0.4), abs=1e-3)
     motions[20] = Motion(np.eye(3), float("nan"))
     assert correction(motions, 18, WIDE) == pytest.approx(np.eye(3), abs=1e-3)
 
@@ -277,14 +276,15 @@ def test_short_windows(method):
     assert np.array_equal(correction(jump * 9, 4, PathSettings(smoothing=0)), np.eye(3))
 
 
-def test_locked_shows_the_reference():
-    poses = shaken(9, scale=0.05)
-    motions = motions_of(poses)
-    for centre in range(9):
-        for reference in (0, 4, 8):
-            found = poses[centre] @ locked(motions, centre, reference)
-            assert distance(found, poses[reference], 16 / 9, 360) < 1e-6
-    assert np.array_equal(locked([], 0, 0), np.eye(3))
+@pytest.mark.parametrize("method", METHODS)
+def test_a_track_gives_what_each_window_gives(method):
+    path = loose(method, 6)
+    motions, reach = motions_of(shaken(40)), radius(path)
+    track = Track(motions)
+    for centre in (0, 3, 20, 39):
+        first, last = max(0, centre - reach), min(39, centre + reach)
+        alone = correction(motions[first:last], centre - first, path)
+        assert track.correction(centre, path) == pytest.approx(alone, abs=1e-12)
 
 
 def test_results_do_not_depend_on_what_was_asked_before():
@@ -327,4 +327,4 @@ def test_frames_outside_the_window_are_refused():
     with pytest.raises(ValueError, match="no frame 4"):
         correction(motions, 4, WIDE)
     with pytest.raises(ValueError, match="no frame -1"):
-        locked(motions, 0, -1)
+        correction(motions, -1, WIDE)

@@ -1,7 +1,7 @@
 """Corrections: what has to be done to each frame, found from the motion around it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -25,8 +25,20 @@ _ZOOM_RATE = 0.0025
 # A motion less trusted than this does not say where a neighbour's picture belongs.
 _LEAST_CONFIDENCE = 0.2
 
-# How far away neighbours are tried: frames further away differ less from one to the next.
-DISTANCES = (1, 2, 3, 4, 6, 8, 12, 16, 20, borders.FILL_RADIUS)
+# How far away neighbours are tried (frames further away differ less from one to the next), and of
+# which two the motion over so many frames is made.
+_SUMS = {
+    2: (1, 1),
+    3: (1, 2),
+    4: (2, 2),
+    6: (2, 4),
+    8: (4, 4),
+    12: (4, 8),
+    16: (8, 8),
+    20: (4, 16),
+    borders.FILL_RADIUS: (8, 16),
+}
+DISTANCES = (1, *_SUMS)
 
 _CORRECTION = "_VQECorrection"
 _BEND = "_VQEBend"
@@ -90,37 +102,40 @@ class CorrectionPlan:
             name="Stabilize",
         )
 
-    def _along_path(self, window: Sequence[estimate.Motion], centre: int) -> Props:
-        moves = window[1:]
-        reach = path.radius(self.limits)
-        first = max(0, centre - reach)
-        around = moves[first : centre + reach]
-        correction = path.correction(around, centre - first, self.limits)
-        bend = path.bend(around, centre - first, self.limits)
-        return self._described(correction, bend, moves, centre)
+    def _along_path(self, scene: Sequence[estimate.Motion], centres: range) -> Iterator[Props]:
+        track, steps = path.Track(scene[1:]), self._steps(scene[1:])
+        for centre in centres:
+            correction = track.correction(centre, self.limits)
+            bend = track.bend(centre, self.limits)
+            yield self._described(correction, bend, steps, centre)
 
-    def _from_reference(self, places: Sequence[estimate.Motion], centre: int) -> Props:
+    def _from_reference(self, scene: Sequence[estimate.Motion], centres: range) -> Iterator[Props]:
         """Takes motions from a common frame: each is its frame's correction."""
         moves = [
             estimate.Motion(
                 after.matrix @ np.linalg.inv(before.matrix),
                 min(before.confidence, after.confidence),
             )
-            for before, after in pairwise(places)
+            for before, after in pairwise(scene)
         ]
-        into = moves[centre - 1] if centre else estimate.Motion(np.eye(3), 0.0)
-        own = places[centre]
-        return {
-            MOTION: into.matrix.ravel().tolist(),
-            CONFIDENCE: into.confidence,
-            **self._described(own.matrix, own.mesh, moves, centre),
-        }
+        steps = self._steps(moves)
+        for centre in centres:
+            into = moves[centre - 1] if centre else estimate.Motion(np.eye(3), 0.0)
+            own = scene[centre]
+            yield {
+                MOTION: into.matrix.ravel().tolist(),
+                CONFIDENCE: into.confidence,
+                **self._described(own.matrix, own.mesh, steps, centre),
+            }
+
+    def _steps(self, moves: Sequence[estimate.Motion]) -> "_Steps | None":
+        return _Steps(moves) if self.border == "fill" and moves else None
 
     def _described(
         self,
         correction: Matrix,
         bend: Mesh | None,
-        moves: Sequence[estimate.Motion],
+        steps: "_Steps | None",
         centre: int,
     ) -> dict[str, Any]:
         """Returns a correction as props, with what its border needs."""
@@ -134,8 +149,8 @@ class CorrectionPlan:
         props = _as_props(correction, bend)
         if self.border == "zoom":
             props[_ZOOM] = min(missing, self.limits.zoommax)
-        if self.border == "fill" and missing > 1.0:
-            chain = _chain(moves, centre)
+        if steps is not None and missing > 1.0:
+            chain = steps.around(centre)
             lenders = borders.lenders(correction, chain, self.aspect)
             if lenders:
                 props[_LENDERS] = lenders
@@ -143,13 +158,18 @@ class CorrectionPlan:
                 props[_LENT] = np.concatenate(lent, axis=None).tolist()
         return props
 
-    def _with_zoom(self, window: Sequence[tuple[Matrix, Mesh | None, float]], centre: int) -> Props:
+    def _with_zoom(
+        self, scene: Sequence[tuple[Matrix, Mesh | None, float]], centres: range
+    ) -> Iterator[Props]:
         """Enlarges as much as any frame around needs, less for those further away."""
-        logarithm = max(
-            math.log(zoom) - _ZOOM_RATE * abs(i - centre) for i, (_, _, zoom) in enumerate(window)
-        )
-        correction, bend, _ = window[centre]
-        return _as_props(*_zoomed(correction, bend, math.exp(logarithm)))
+        logarithms = np.log([zoom for _, _, zoom in scene])
+        for centre in centres:
+            first = max(0, centre - self.zoom_radius)
+            near = logarithms[first : centre + self.zoom_radius + 1]
+            away = np.abs(np.arange(first, first + len(near)) - centre)
+            correction, bend, _ = scene[centre]
+            zoom = math.exp((near - _ZOOM_RATE * away).max())
+            yield _as_props(*_zoomed(correction, bend, zoom))
 
 
 def _zoomed(correction: Matrix, bend: Mesh | None, zoom: float) -> tuple[Matrix, Mesh | None]:
@@ -168,29 +188,33 @@ def _correction_and_zoom(props: Props) -> tuple[Matrix, Mesh | None, float]:
     return correction_of(props), bend_of(props), float(props[_ZOOM])
 
 
-def _chain(moves: Sequence[estimate.Motion], centre: int) -> dict[int, Matrix]:
-    """Returns the motion from a frame to neighbours, as far as it can be followed."""
-    later = _followed(moves[centre : centre + borders.FILL_RADIUS])
-    # From a neighbour to the frame first: the nearest last.
-    earlier = _followed(moves[:centre][: -borders.FILL_RADIUS - 1 : -1], backwards=True)
-    chain: dict[int, Matrix] = {}
-    for distance in DISTANCES:
-        if distance <= len(later):
-            chain[distance] = later[distance - 1]
-        if distance <= len(earlier):
-            chain[-distance] = np.linalg.inv(earlier[distance - 1])
-    return chain
+class _Steps:
+    """The motions between frames of a scene over all of ``DISTANCES``."""
 
+    def __init__(self, moves: Sequence[estimate.Motion]) -> None:
+        """Composes motions from each frame to the next."""
+        matrices = np.stack([move.matrix for move in moves])
+        trusted = np.array([move.confidence >= _LEAST_CONFIDENCE for move in moves])
+        self._over = {1: (matrices, trusted)}
+        for distance, (one, other) in _SUMS.items():
+            if distance > len(moves):
+                break
+            (first, known), (second, known_too) = self._over[one], self._over[other]
+            count = len(moves) + 1 - distance
+            self._over[distance] = (
+                second[one:][:count] @ first[:count],
+                known[:count] & known_too[one:][:count],
+            )
 
-def _followed(moves: Sequence[estimate.Motion], *, backwards: bool = False) -> list[Matrix]:
-    """Returns the motion over one, two, three... frames, up to one that is not trusted."""
-    motion, found = np.eye(3), []
-    for move in moves:
-        if move.confidence < _LEAST_CONFIDENCE:
-            break
-        motion = motion @ move.matrix if backwards else move.matrix @ motion
-        found.append(motion)
-    return found
+    def around(self, centre: int) -> dict[int, Matrix]:
+        """Returns the motion from a frame to neighbours, as far as all between is trusted."""
+        chain: dict[int, Matrix] = {}
+        for distance, (matrices, trusted) in self._over.items():
+            if centre < len(matrices) and trusted[centre]:
+                chain[distance] = matrices[centre]
+            if centre >= distance and trusted[centre - distance]:
+                chain[-distance] = np.linalg.inv(matrices[centre - distance])
+        return chain
 
 
 def correction_of(props: Mapping[str, Any]) -> Matrix:

@@ -4,6 +4,7 @@ The motion into a frame is computed once, however many windows it falls into: th
 frames that carry it.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -158,17 +159,28 @@ def motion_of(props: Mapping[str, Any]) -> Motion:
         ValueError: It carries none, one that is not a homography, or a mesh that is none.
     """
     values = props.get(MOTION)
-    numbers = np.array(values if isinstance(values, Sequence) else [], np.float64)
-    if numbers.shape != (9,) or not np.isfinite(numbers).all() or not numbers[8]:
+    numbers = [
+        number
+        for number in (values if isinstance(values, Sequence) else [])
+        if isinstance(number, int | float) and not isinstance(values, bytes)
+    ]
+    if len(numbers) != 9 or not all(map(math.isfinite, numbers)) or not numbers[8]:
         raise ValueError(
             f"the prop {MOTION} must hold the nine finite numbers of a 3x3 matrix, the last of "
             f"them not 0; here it is {values!r}"
         )
-    matrix = (numbers / numbers[8]).reshape(3, 3)
-    if abs(np.linalg.det(matrix)) < _LEAST_AREA:
+    matrix = np.array(numbers, np.float64).reshape(3, 3) / numbers[8]
+    if abs(_determinant(*matrix.ravel().tolist())) < _LEAST_AREA:
         raise ValueError(f"the prop {MOTION} must not press the picture flat, as {values!r} does")
     confidence = float(props.get(CONFIDENCE, 1.0))
     return Motion(matrix, min(max(confidence, 0.0), 1.0), _mesh_of(props))
+
+
+def _determinant(
+    a: float, b: float, c: float, d: float, e: float, f: float, g: float, h: float, i: float
+) -> float:
+    """Returns that of a 3x3 matrix; NumPy takes several times as long for a single one."""
+    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 
 
 def _mesh_of(props: Mapping[str, Any]) -> mesh.Mesh | None:

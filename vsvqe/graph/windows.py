@@ -5,7 +5,8 @@ chunk's frames, which are then handed out one by one. So every prop is read a fe
 however wide the window is, and what frame n gets depends on the clip alone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import vapoursynth as vs
@@ -15,9 +16,10 @@ from .nodes import carriers, every, extended
 
 type Props = Mapping[str, Any]
 
-type Compute[T] = Callable[[Sequence[T], int], Props]
-"""Takes what the frames of a window carry, in order, and the index of the frame in question;
-returns the props to set on it. At the ends of the clip, and of a scene, windows are shorter."""
+type Compute[T] = Callable[[Sequence[T], range], Iterable[Props]]
+"""Takes what consecutive frames of a scene carry, and the indices of those in question; gives the
+props to set on each of them, in order. There are frames of the scene before the first of them, and
+after the last, as far as their windows reach."""
 
 
 def over_windows[T](
@@ -37,7 +39,8 @@ def over_windows[T](
         radius: Frames that a window has on each side at most.
         length: Frames that are computed together.
         read: Reads the props of a frame, once for all the windows that it is in.
-        compute: The work; called from the core's threads.
+        compute: The work; called from the core's threads, once for the frames of a scene that are
+            computed together.
         starts_scene: Whether a frame with these props begins a scene.
         name: The filter, for error messages.
 
@@ -60,19 +63,25 @@ def over_windows[T](
             carried = {i: read(frames[i].props) for i in present}
         except ValueError as error:
             raise vs.Error(f"{name}: around frame {n * length}: {error}") from error
-        starts = [i for i in present if starts_scene(frames[i].props)]
         carrying = f[0].copy()
-        for i in range(radius, min(radius + length, total - first)):
-            begin = max([start for start in starts if start <= i] + [present.start, i - radius])
-            end = min([start for start in starts if start > i] + [present.stop, i + radius + 1])
-            try:
-                computed = compute([carried[k] for k in range(begin, end)], i - begin)
-            except Exception as error:
-                raise vs.Error(f"{name}: frame {first + i}: {error}") from error
-            result = frames[i].copy()
-            for key, value in computed.items():
-                result.props[key] = value
-            carrying.props[f"{chunks.RESULT}{i - radius}"] = result
+        wanted = range(radius, min(radius + length, total - first))
+        starts = [i for i in present if starts_scene(frames[i].props)]
+        for begin, end in pairwise([present.start, *starts, present.stop]):
+            shown = range(max(begin, wanted.start), min(end, wanted.stop))
+            if not shown:
+                continue
+            begin, end = max(begin, shown.start - radius), min(end, shown.stop + radius)
+            scene = [carried[i] for i in range(begin, end)]
+            computed = iter(compute(scene, range(shown.start - begin, shown.stop - begin)))
+            for i in shown:
+                try:
+                    props = next(computed)
+                except Exception as error:
+                    raise vs.Error(f"{name}: frame {first + i}: {error}") from error
+                result = frames[i].copy()
+                for key, value in props.items():
+                    result.props[key] = value
+                carrying.props[f"{chunks.RESULT}{i - radius}"] = result
         return carrying
 
     computed = carrier.std.ModifyFrame([carrier, *inputs], run)

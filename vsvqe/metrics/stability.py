@@ -176,8 +176,10 @@ def residual_flow(clip: Clip) -> float:
     Args:
         clip: Luma, frames x height x width, 8 bits; at least three frames.
     """
-    moved = flows(clip)
-    return float(np.linalg.norm(np.diff(moved, axis=0), axis=-1).mean(dtype=np.float64))
+    # Pair by pair: the flows of a whole clip would take gigabytes.
+    moved = (flows(clip[n : n + 2])[0] for n in range(len(clip) - 1))
+    changes = [np.linalg.norm(b - a, axis=-1).mean(dtype=np.float64) for a, b in pairwise(moved)]
+    return float(np.mean(changes))
 
 
 def itf(clip: NDArray[Any], crop: float = 0.0, peak: float = 255.0) -> float:

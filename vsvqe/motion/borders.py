@@ -1,8 +1,9 @@
 """What is seen where a corrected frame has no picture of its own."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from .warp import (
     for_plane,
     grid,
     sample,
-    sample_all,
+    sample_region,
 )
 
 FILL_RADIUS = 24
@@ -89,7 +90,8 @@ def warped(
         if piece.bend is None:
             for plane in planes:
                 options = _options(layout, plane, edge, kernel)
-                sample_all(layer.planes[plane], piece.matrix, out[plane], **options)
+                whole = Region.of(out[plane])
+                sample_region(layer.planes[plane], piece.matrix, whole, out[plane], **options)
             continue
         for region in _bands(out[planes[0]]):
             positions = piece.positions(region)
@@ -126,9 +128,9 @@ def filled(
     feather = max(4.0, layout.height / 60)
     for siting, planes in layout.alike().items():
         pieces = [_piece(layer, layout, siting, planes) for layer in (own, *neighbours)]
-        shifts = _brightness_shifts(pieces)
-        for region in _rim(pieces[0], feather):
-            _fill(region, pieces, shifts, feather, [out[plane] for plane in planes], layout.peak)
+        rim = _Rim(pieces[0], feather)
+        if rim.regions:
+            _fill(rim, pieces, [out[plane] for plane in planes], layout.peak)
 
 
 class _Piece(NamedTuple):
@@ -144,6 +146,15 @@ class _Piece(NamedTuple):
         return grid(self.matrix, region, self.bend)
 
 
+@lru_cache(maxsize=4)
+def _inset(shape: tuple[int, int], siting: Siting, feather: float) -> NDArray[np.float32]:
+    """Returns how deep inside the frame the samples of a plane lie, in feathers; 1 at most."""
+    plane = np.empty(shape, np.float32)
+    depth = _depth(grid(np.eye(3), Region.of(plane)), plane, siting)
+    np.multiply(depth, np.float32(1 / feather), out=plane)
+    return np.minimum(plane, 1.0, out=plane)
+
+
 def _piece(layer: Layer, layout: Layout, siting: Siting, planes: Sequence[int]) -> _Piece:
     """Returns those planes of a frame that have this siting."""
     size = layout.width, layout.height
@@ -155,39 +166,34 @@ def _piece(layer: Layer, layout: Layout, siting: Siting, planes: Sequence[int]) 
     )
 
 
-def _fill(
-    region: Region,
-    pieces: Sequence[_Piece],
-    shifts: Sequence[Sequence[float]],
-    feather: float,
-    out: Sequence[Samples],
-    peak: float,
-) -> None:
-    """Blends neighbours into a region of planes that hold the corrected frame, mirrored."""
+def _fill(rim: "_Rim", pieces: Sequence[_Piece], out: Sequence[Samples], peak: float) -> None:
+    """Blends neighbours into the rim of planes that hold the corrected frame, mirrored."""
     own, *neighbours = pieces
-    pictures = [target[region.within].astype(np.float32) for target in out]
-    left_over = 1.0 - _weight(own.positions(region), own, feather)
-    totals = [(1.0 - left_over) * picture for picture in pictures]
-    for neighbour, shift in zip(neighbours, shifts, strict=True):
-        positions = neighbour.positions(region)
-        weight = left_over * _weight(positions, neighbour, feather)
+    pictures = rim.gathered(out)
+    weight = rim.weight(own, rim.positions(own))
+    total = weight * pictures
+    left_over = 1.0 - weight
+    for neighbour, shifts in zip(neighbours, _brightness_shifts(pieces), strict=True):
+        positions = rim.positions(neighbour)
+        weight = rim.weight(neighbour, positions)
+        weight *= left_over
         if not weight.any():
             continue
         left_over -= weight
-        for plane, total, plane_shift in zip(neighbour.planes, totals, shift, strict=True):
-            lent = np.empty(total.shape, plane.dtype)
-            sample(plane, positions, lent, peak=peak)
-            total += weight * (lent + np.float32(plane_shift))
+        lent = rim.seen(neighbour, positions, peak)
+        lent = np.add(lent, shifts[:, None, None], dtype=np.float32)
+        lent *= weight
+        total += lent
     # Where somebody has the picture, however close to the edge, it is preferred to the mirror.
-    mirrored = left_over**_MIRROR_POWER
-    share = (1.0 - mirrored) / np.maximum(1.0 - left_over, 1e-6)
-    for target, total, picture in zip(out, totals, pictures, strict=True):
-        total *= share
-        total += mirrored * picture
-        if target.dtype.kind == "u":
-            np.rint(total, out=total)
-            np.clip(total, 0.0, min(peak, np.iinfo(target.dtype).max), out=total)
-        target[region.within] = total
+    mirrored = left_over.copy()
+    for _ in range(_MIRROR_SQUARINGS):
+        np.square(mirrored, out=mirrored)
+    total *= (1.0 - mirrored) / np.maximum(1.0 - left_over, np.float32(1e-6))
+    total += mirrored * pictures
+    if pictures.dtype.kind == "u":
+        np.rint(total, out=total)
+        np.clip(total, 0.0, min(peak, np.iinfo(pictures.dtype).max), out=total)
+    rim.scatter(total, out)
 
 
 def lenders(correction: Matrix, chain: Mapping[int, Matrix], aspect: float) -> list[int]:
@@ -234,7 +240,7 @@ def invented(
         bend: See ``Layer``.
     """
     piece = _piece(Layer((), correction, bend), layout, Siting(), ())
-    np.less(_depth(piece.positions(_whole(out)), out, Siting()), -_ROUNDING, out=out)
+    np.less(_depth(piece.positions(Region.of(out)), out, Siting()), -_ROUNDING, out=out)
 
 
 def zoom_needed(
@@ -300,8 +306,11 @@ def guaranteed(
     return float(width / aspect), float(height)
 
 
-# The mirrored picture fades in where all others together weigh a tenth and less.
-_MIRROR_POWER = 16
+# Samples in each row of a table at least: any number will do.
+_COLUMNS = 128
+# The mirrored picture fades in where all others together weigh a tenth and less: the share that
+# they leave, to the power of 16.
+_MIRROR_SQUARINGS = 4
 # Positions that differ from the edge by no more are on it.
 _ROUNDING = 1e-3
 
@@ -319,10 +328,6 @@ def _bands(plane: Samples) -> Iterator[Region]:
         yield Region(0, top, width, min(top + rows, height))
 
 
-def _whole(plane: Samples) -> Region:
-    return Region(0, 0, plane.shape[1], plane.shape[0])
-
-
 def _depth(positions: Grid, plane: Samples, siting: Siting) -> NDArray[np.float32]:
     """Returns how deep inside the frame positions are, in pixels of the luma; negative outside.
 
@@ -337,54 +342,134 @@ def _depth(positions: Grid, plane: Samples, siting: Siting) -> NDArray[np.float3
     return np.asarray(np.minimum(x, y, out=x))
 
 
-def _weight(positions: Grid, piece: _Piece, feather: float) -> NDArray[np.float32]:
-    """Returns 0 outside the frame, 1 from ``feather`` inside on, and between the two between."""
-    weight = _depth(positions, piece.planes[0], piece.siting)
-    weight *= np.float32(1 / feather)
-    return np.clip(weight, 0.0, 1.0, out=weight)
+class _Rim:
+    """The regions at those sides of planes where something of a frame is missing.
 
-
-def _rim(piece: _Piece, feather: float) -> list[Region]:
-    """Returns the regions at those sides of a plane where something is missing.
-
-    In the rest of the plane all is at least ``feather`` inside the frame.
+    In the rest of the plane all is at least ``feather`` inside the frame. The samples of all
+    regions are handled together, in rows of equal length that have nothing to do with those of the
+    frame: they are few, and a call for each region would take longer than the work.
     """
-    height, width = piece.planes[0].shape
-    # Along a line of the output, positions change monotonously: its ends are the extremes, but for
-    # what the bend adds between them.
-    left, right = (piece.positions(Region(x, 0, x + 1, height)).y[:, 0] for x in (0, width - 1))
-    above, below = (piece.positions(Region(0, y, width, y + 1)).x[0] for y in (0, height - 1))
-    across, down = (0.0, 0.0) if piece.bend is None else _reach(piece.bend.shifts)
-    top, bottom = _run(left, right, height, feather / piece.siting.step_y, down)
-    first, last = _run(above, below, width, feather / piece.siting.step_x, across)
-    regions = [
-        Region(0, 0, width, top),
-        Region(0, bottom, width, height),
-        Region(0, top, first, bottom),
-        Region(last, top, width, bottom),
-    ]
-    return [part for part in regions if part.left < part.right and part.top < part.bottom]
+
+    def __init__(self, own: _Piece, feather: float) -> None:
+        """Finds the regions.
+
+        Args:
+            own: The planes of the frame.
+            feather: In pixels of the luma.
+        """
+        self._feather = feather
+        height, width = own.planes[0].shape
+        siting, matrix = own.siting, own.matrix
+        across, down = (0.0, 0.0) if own.bend is None else _reach(own.bend.shifts)
+        first, last = _run(matrix, 0, (width, height), feather / siting.step_x, across)
+        top, bottom = _run(matrix, 1, (width, height), feather / siting.step_y, down)
+        sides = [
+            Region(0, 0, width, top),
+            Region(0, bottom, width, height),
+            Region(0, top, first, bottom),
+            Region(last, top, width, bottom),
+        ]
+        self.regions = [side for side in sides if side.left < side.right and side.top < side.bottom]
+        self._ends = np.cumsum([math.prod(region.shape) for region in self.regions]).tolist()
+
+    def gathered(self, planes: Sequence[Samples]) -> Samples:
+        """Returns the samples of P planes of the output, P x rows x columns."""
+        samples = self._empty(len(planes), planes[0].dtype)
+        for plane, table in zip(planes, samples, strict=True):
+            for region, part in self._parts(table):
+                part[...] = plane[region.within]
+        return samples
+
+    def scatter(self, samples: Samples, planes: Sequence[Samples]) -> None:
+        """Writes what ``gathered`` returned, or what was made of it, to planes of the output."""
+        for plane, table in zip(planes, samples, strict=True):
+            for region, part in self._parts(table):
+                plane[region.within] = part
+
+    def positions(self, piece: _Piece) -> Grid:
+        """Returns where the samples are to be taken from in the planes of a frame."""
+        if piece.bend is None:
+            # Not as a product of matrices: libraries put several threads on it, which then wait.
+            across, down = self._places
+            x, y, scale = (a * across + b * down + c for a, b, c in piece.matrix.tolist())
+            return Grid(x, y) if tuple(piece.matrix[2]) == (0, 0, 1) else Grid(x / scale, y / scale)
+        x, y = self._empty(2, np.dtype(np.float32))
+        for (region, to_x), (_, to_y) in zip(self._parts(x), self._parts(y), strict=True):
+            to_x[...], to_y[...] = piece.positions(region)
+        return Grid(x, y)
+
+    def seen(self, piece: _Piece, positions: Grid, peak: float) -> Samples:
+        """Returns what a frame shows there, P x rows x columns."""
+        samples = self._empty(len(piece.planes), piece.planes[0].dtype)
+        for plane, table in zip(piece.planes, samples, strict=True):
+            sample(plane, positions, table, peak=peak)
+        return samples
+
+    def weight(self, piece: _Piece, positions: Grid) -> NDArray[np.float32]:
+        """Returns 0 outside of a frame, 1 from ``feather`` inside on; rows x columns."""
+        inset = _inset(piece.planes[0].shape, piece.siting, self._feather)
+        beyond = -0.5 * max(piece.siting.step_x, piece.siting.step_y) / self._feather
+        table: NDArray[np.float32] = self._empty(1, np.dtype(np.float32))[0]
+        sample(inset, positions, table, kernel="linear", edge="black", black=beyond)
+        return np.maximum(table, 0.0, out=table)
+
+    @cached_property
+    def _places(self) -> NDArray[np.float32]:
+        """Where the samples are in the output: x and y, 2 x rows x columns."""
+        places = self._empty(2, np.dtype(np.float32))
+        for axis in range(2):
+            for region, part in self._parts(places[axis]):
+                x, y = (np.arange(region.left, region.right), np.arange(region.top, region.bottom))
+                part[...] = y[:, None] if axis else x
+        return places
+
+    def _empty(self, count: int, dtype: np.dtype[Any]) -> Samples:
+        """Returns tables for the samples of all regions; what is over at their ends is nothing."""
+        # OpenCV takes sides of less than 32767 samples: longer rims have longer rows.
+        size = self._ends[-1]
+        columns = max(_COLUMNS, math.isqrt(size) + 1)
+        return np.zeros((count, -(-size // columns), columns), dtype)
+
+    def _parts(self, table: Samples) -> Iterator[tuple[Region, Samples]]:
+        """Returns each region, and its part of a table as a rectangle."""
+        row = table.ravel()
+        for region, begin, end in zip(self.regions, [0, *self._ends], self._ends, strict=False):
+            yield region, row[begin:end].reshape(region.shape)
 
 
 def _run(
-    one: NDArray[np.float32],
-    other: NDArray[np.float32],
-    size: int,
-    feather: float,
-    bend: float,
+    matrix: Matrix, axis: int, sides: tuple[int, int], feather: float, bend: float
 ) -> tuple[int, int]:
-    """Returns the largest range that is ``feather`` inside at both ends of its lines.
-
-    Between the ends, positions may be off the straight line by twice the bend.
+    """Returns the largest range of columns or rows that is ``feather`` inside at both ends.
 
     On a side where nothing is missing, it goes up to the edge.
+
+    Args:
+        matrix: Of a plane's samples.
+        axis: 0 for the columns, 1 for the rows.
+        sides: Width and height of the plane.
+        feather: In samples.
+        bend: How far positions may be off those of the matrix.
     """
-    low, high = np.minimum(one, other) - 2 * bend, np.maximum(one, other) + 2 * bend
-    inside = np.flatnonzero((low >= feather) & (high <= size - 1 - feather))
-    if not inside.size:
+    size, last = sides[axis], sides[axis] - 1
+    # Along a line of the output positions change monotonously: its ends are the extremes. The
+    # position of sample t of an edge is (p t + q) / (r t + s).
+    edges = [
+        (matrix[[axis, 2]][:, [axis, 2]] + [[0.0, along], [0.0, swing]]).ravel().tolist()
+        for along, swing in (matrix[[axis, 2], 1 - axis] * end for end in (0, sides[1 - axis] - 1))
+    ]
+    near, far = feather + bend, last - feather - bend
+    if any(min(p - near * r, p - far * r, s, r * last + s) <= 0 for p, _, r, s in edges):
         return size, size
-    whole = (low >= -0.5) & (high <= size - 0.5)
-    return (0 if whole[0] else int(inside[0])), (size if whole[-1] else int(inside[-1]) + 1)
+    begin = max(0, *(math.ceil((near * s - q) / (p - near * r)) for p, q, r, s in edges))
+    end = min(last, *(math.floor((far * s - q) / (p - far * r)) for p, q, r, s in edges)) + 1
+    if begin >= end:
+        return size, size
+    if all(q >= (bend - 0.5) * s for _, q, _, s in edges):
+        begin = 0
+    if all(p * last + q <= (last + 0.5 - bend) * (r * last + s) for p, q, r, s in edges):
+        end = size
+    return begin, end
 
 
 def _reach(shifts: Floats | NDArray[np.float32]) -> tuple[float, float]:
@@ -393,32 +478,26 @@ def _reach(shifts: Floats | NDArray[np.float32]) -> tuple[float, float]:
     return across, down
 
 
-def _brightness_shifts(pieces: Sequence[_Piece]) -> list[list[float]]:
-    """Returns what to add to the planes of each neighbour: the median difference to the first."""
+def _brightness_shifts(pieces: Sequence[_Piece]) -> NDArray[np.float32]:
+    """Returns what to add to the planes of neighbours: the median differences to the first, K x P.
+
+    The median is the upper one; without common points, 0.
+    """
     height, width = pieces[0].planes[0].shape
     points = _spread_out(width, height)
     places = np.stack([apply(piece.matrix, points) for piece in pieces])
     inside = ((places >= 0) & (places <= (width - 1, height - 1))).all(axis=-1)
-    near = np.clip(np.rint(places), 0, (width - 1, height - 1)).astype(np.intp)
-    shifts = []
-    for piece, seen, (x, y) in zip(
-        pieces[1:], inside[1:], near[1:].transpose(0, 2, 1), strict=True
-    ):
-        both = seen & inside[0]
-        own_x, own_y = near[0].T
-        shifts.append(
-            [
-                _median(own[own_y, own_x].astype(np.float32) - lent[y, x], both)
-                for own, lent in zip(pieces[0].planes, piece.planes, strict=True)
-            ]
-        )
-    return shifts
-
-
-def _median(values: NDArray[np.float32], chosen: NDArray[np.bool_]) -> float:
-    """Returns the (upper) median of some values, 0 of none."""
-    found = np.sort(values[chosen])
-    return float(found[len(found) // 2]) if len(found) else 0.0
+    columns, rows = np.clip(np.rint(places), 0, (width - 1, height - 1)).astype(np.intp).T
+    own, *lent = (
+        np.stack([plane[rows[:, k], columns[:, k]] for plane in piece.planes]).astype(np.float32)
+        for k, piece in enumerate(pieces)
+    )
+    both = inside[0] & inside[1:]
+    differences = np.where(both[:, None], own - np.stack(lent), np.float32(np.inf))
+    differences.sort(axis=-1)
+    counts = both.sum(axis=-1)
+    medians = differences[np.arange(len(lent)), :, np.minimum(counts // 2, len(points) - 1)]
+    return np.where(counts[:, None] > 0, medians, np.float32(0))
 
 
 @lru_cache(maxsize=8)

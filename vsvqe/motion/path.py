@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from .estimate import Motion
 from .mesh import COLUMNS, ROWS, Mesh
-from .transform import Floats, Matrix, apply, compose, corners, normalised, similarities
+from .transform import Floats, Matrix, apply, compose, corners, similarities
 
 type MethodName = Literal["kalman", "gaussian", "l1"]
 
@@ -134,21 +134,7 @@ def correction(motions: Sequence[Motion], centre: int, settings: PathSettings) -
         >>> round(float(correction(motions, 4, PathSettings(smoothing=6))[0, 2]), 3)
         0.007
     """
-    if not 0 <= centre <= len(motions):
-        raise ValueError(f"a window of {len(motions) + 1} frames has no frame {centre}")
-    if not motions or settings.smoothing == 0:
-        return np.eye(3)
-    known = _known(motions)
-    similar = similarities(known)
-    smooth = _SMOOTHERS[settings.method](similar, centre, settings)
-    residue = _residue(known, similar, centre, settings.smoothing)
-    matrix = compose(*np.clip(smooth, -_limits(settings), _limits(settings)).tolist()) @ residue
-    if not np.isfinite(matrix).all():
-        return np.eye(3)
-    points = corners(_WIDE)
-    if np.linalg.norm(apply(matrix, points) - points, axis=1).max() < _LEAST:
-        return np.eye(3)
-    return matrix
+    return Track(motions).correction(centre, settings, reach=len(motions))
 
 
 def bend(motions: Sequence[Motion], centre: int, settings: PathSettings) -> Mesh | None:
@@ -179,44 +165,92 @@ def bend(motions: Sequence[Motion], centre: int, settings: PathSettings) -> Mesh
         >>> bend(motions, 4, PathSettings(smoothing=6))[0, 0].round(3).tolist()
         [0.007, 0.0]
     """
-    if settings.smoothing == 0 or all(motion.mesh is None for motion in motions):
-        return None
-    each = np.zeros((len(motions) + 1, ROWS, COLUMNS, 2))
-    for n, motion in enumerate(motions, 1):
-        if motion.mesh is not None:
-            # Those that others supply may have numbers of any size.
-            each[n] = motion.confidence * np.clip(motion.mesh, -_BEND_LIMIT, _BEND_LIMIT)
-    path = -np.cumsum(each, axis=0)
-    weights = _kalman(len(path), centre, settings.smoothing)
-    smooth = np.tensordot(weights, path - path[centre], axes=1)
-    found = _bounded(smooth, np.full(smooth.shape, _BEND_LIMIT))
-    return found if np.abs(found).max() >= _LEAST else None
+    return Track(motions).bend(centre, settings, reach=len(motions))
 
 
-def locked(motions: Sequence[Motion], centre: int, reference: int) -> Matrix:
-    """Returns what makes one frame show what another one shows: a camera on a tripod.
+class Track:
+    """The motions of consecutive frames, prepared once for the corrections of many of them."""
 
-    Args:
-        motions: Of a window of K frames, K - 1 motions, in order. Those of low confidence are
-            replaced by those around them, to that extent.
-        centre: Number of the frame that is to be corrected, from 0.
-        reference: Number of the frame that it shall look like.
+    def __init__(self, motions: Sequence[Motion]) -> None:
+        """Prepares motions.
 
-    Returns:
-        The homography, in centred units, that maps a point of the steadied frame to the point of
-        the given frame to be seen there.
+        Args:
+            motions: From the first frame to the second, from that to the third, and so on. Those
+                of low confidence are replaced by those around them, to that extent, and so are
+                matrices that are no motion.
+        """
+        self._last = len(motions)
+        self._similar = np.empty((0, 4))
+        if motions:
+            known = _known(motions)
+            self._similar = similarities(known)
+            self._residues = _summed(_residues(known, self._similar))
+        self._meshes = None
+        if any(motion.mesh is not None for motion in motions):
+            self._meshes = _summed(np.stack([_trusted_mesh(motion) for motion in motions]))
 
-    Raises:
-        ValueError: The window has no such frame.
-    """
-    for frame in (centre, reference):
-        if not 0 <= frame <= len(motions):
-            raise ValueError(f"a window of {len(motions) + 1} frames has no frame {frame}")
-    first, last = min(centre, reference), max(centre, reference)
-    matrix = np.eye(3)
-    for known in _known(motions)[first:last] if motions else ():
-        matrix = normalised(known @ matrix)
-    return matrix if centre >= reference else normalised(np.linalg.inv(matrix))
+    def correction(
+        self, centre: int, settings: PathSettings, *, reach: int | None = None
+    ) -> Matrix:
+        """Returns what steadies one frame; see the function of this name.
+
+        Args:
+            centre: Number of the frame, from 0.
+            settings: How the path is smoothed.
+            reach: Frames on each side that count; ``None``: ``radius``.
+
+        Raises:
+            ValueError: There is no such frame.
+        """
+        if not 0 <= centre <= self._last:
+            raise ValueError(f"a window of {self._last + 1} frames has no frame {centre}")
+        if not self._last or settings.smoothing == 0:
+            return np.eye(3)
+        first, last = self._window(centre, settings, reach)
+        smooth = _SMOOTHERS[settings.method](self._similar[first:last], centre - first, settings)
+        turn = compose(*np.clip(smooth, -_limits(settings), _limits(settings)).tolist())
+        residues = self._residues[first : last + 1]
+        matrix = turn @ _residue(residues, centre - first, settings.smoothing)
+        if not np.isfinite(matrix).all():
+            return np.eye(3)
+        points = corners(_WIDE)
+        if np.linalg.norm(apply(matrix, points) - points, axis=1).max() < _LEAST:
+            return np.eye(3)
+        return matrix
+
+    def bend(self, centre: int, settings: PathSettings, *, reach: int | None = None) -> Mesh | None:
+        """Returns what steadies a frame beside its ``correction``; see the function of this name.
+
+        Args:
+            centre: As for ``correction``.
+            settings: As for ``correction``.
+            reach: As for ``correction``.
+        """
+        if self._meshes is None or settings.smoothing == 0:
+            return None
+        first, last = self._window(centre, settings, reach)
+        path = self._meshes[first : last + 1]
+        weights = _kalman(len(path), centre - first, settings.smoothing)
+        smooth = np.tensordot(weights, path - path[centre - first], axes=1)
+        found = _bounded(smooth, np.full(smooth.shape, _BEND_LIMIT))
+        return found if np.abs(found).max() >= _LEAST else None
+
+    def _window(self, centre: int, settings: PathSettings, reach: int | None) -> tuple[int, int]:
+        """Returns the first and the last frame of the window around one."""
+        reach = radius(settings) if reach is None else reach
+        return max(0, centre - reach), min(self._last, centre + reach)
+
+
+def _summed(steps: Floats) -> Floats:
+    """Returns the path that steps from frame to frame make, seen from its frames."""
+    return np.concatenate([np.zeros_like(steps[:1]), -np.cumsum(steps, axis=0)])
+
+
+def _trusted_mesh(motion: Motion) -> Mesh:
+    if motion.mesh is None:
+        return np.zeros((ROWS, COLUMNS, 2))
+    # Those that others supply may have numbers of any size.
+    return np.asarray(motion.confidence * np.clip(motion.mesh, -_BEND_LIMIT, _BEND_LIMIT))
 
 
 def _known(motions: Sequence[Motion]) -> Floats:
@@ -228,16 +262,19 @@ def _known(motions: Sequence[Motion]) -> Floats:
     possible = _possible(matrices) & np.isfinite(confidence)
     matrices = np.where(possible[:, None, None], matrices, np.eye(3))
     confidence = np.where(possible, np.clip(confidence, 0.0, 1.0), 0.0)
-    if (confidence == 1.0).all():
+    doubtful = np.flatnonzero(confidence < 1.0)
+    if not doubtful.size:
         return matrices
-    times = np.arange(len(motions))
-    near = np.exp(-0.5 * np.square((times[:, None] - times) / _STAND_IN)) * confidence
+    distance = doubtful[:, None] - np.arange(len(motions))
+    near = np.exp(-0.5 * np.square(distance / _STAND_IN)) * confidence
     # Where nothing around is known either, the camera is taken to be at rest.
     rest = 1e-3
     weights = near / (near.sum(axis=1, keepdims=True) + rest)
     around = np.eye(3) + np.tensordot(weights, matrices - np.eye(3), axes=1)
-    mixed = confidence[:, None, None]
-    return np.asarray(mixed * matrices + (1 - mixed) * around)
+    mixed = confidence[doubtful, None, None]
+    known = matrices.copy()
+    known[doubtful] = mixed * matrices[doubtful] + (1 - mixed) * around
+    return known
 
 
 def _possible(matrices: Floats) -> NDArray[np.bool_]:
@@ -265,16 +302,15 @@ def _poses(similar: Floats, centre: int) -> Floats:
     return np.stack([places.real, places.imag, logs.imag, logs.real], axis=1)
 
 
-def _residue(matrices: Floats, similar: Floats, centre: int, smoothing: float) -> Matrix:
-    """Returns what similarities don't say of the correction: shear and perspective.
+def _residues(matrices: Floats, similar: Floats) -> Floats:
+    """Returns what similarities don't say of motions: stretch, shear, and perspective, K - 1 x 4.
 
     They are small from frame to frame, and only their quick changes matter, so it is enough to add
     them up, to first order.
     """
-    inverse = np.linalg.inv(_composed(similar))
-    left = inverse @ matrices
+    left = np.linalg.inv(_composed(similar)) @ matrices
     left /= left[:, 2:, 2:]
-    each = np.stack(
+    return np.stack(
         [
             (left[:, 0, 0] - left[:, 1, 1]) / 2,
             (left[:, 0, 1] + left[:, 1, 0]) / 2,
@@ -283,7 +319,10 @@ def _residue(matrices: Floats, similar: Floats, centre: int, smoothing: float) -
         ],
         axis=1,
     )
-    path = np.vstack([np.zeros(4), -np.cumsum(each, axis=0)])
+
+
+def _residue(path: Floats, centre: int, smoothing: float) -> Matrix:
+    """Returns the part of a correction that is no similarity."""
     weights = _kalman(len(path), centre, smoothing)
     smooth = _bounded(weights @ (path - path[centre]), np.full(4, _RESIDUE_LIMIT))
     stretch, shear, tilt, swing = smooth.tolist()

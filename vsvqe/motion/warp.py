@@ -25,7 +25,7 @@ type Edge = Literal["mirror", "replicate", "wrap", "black"]
 """What lies beyond the edge of a frame."""
 
 type Kernel = Literal["bicubic", "lanczos"]
-"""What samples are weighted by: see ``sample``."""
+"""What samples of pictures are weighted by: see ``sample``."""
 
 _EDGES = {
     "mirror": cv2.BORDER_REFLECT,
@@ -34,7 +34,11 @@ _EDGES = {
     "black": cv2.BORDER_CONSTANT,
 }
 
-_KERNELS = {"bicubic": cv2.INTER_CUBIC, "lanczos": cv2.INTER_LANCZOS4}
+_KERNELS = {
+    "linear": cv2.INTER_LINEAR,
+    "bicubic": cv2.INTER_CUBIC,
+    "lanczos": cv2.INTER_LANCZOS4,
+}
 
 # A picture that is shifted by less than this, in pixels, can't be told from itself.
 _IMPERCEPTIBLE = 1 / 64
@@ -66,6 +70,16 @@ class Region(NamedTuple):
     top: int
     right: int
     bottom: int
+
+    @classmethod
+    def of(cls, plane: Samples) -> "Region":
+        """Returns the whole of a plane."""
+        return cls(0, 0, plane.shape[1], plane.shape[0])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Its height and width."""
+        return self.bottom - self.top, self.right - self.left
 
     @property
     def within(self) -> tuple[slice, slice]:
@@ -157,7 +171,7 @@ def sample(
     positions: Grid,
     out: Samples,
     *,
-    kernel: Kernel = "bicubic",
+    kernel: Kernel | Literal["linear"] = "bicubic",
     edge: Edge = "mirror",
     black: float = 0.0,
     peak: float = np.inf,
@@ -168,7 +182,8 @@ def sample(
         plane: The input.
         positions: Where to sample it.
         out: Takes the result; the same type as ``plane``, the size of ``positions``.
-        kernel: ``"bicubic"`` (Keys, a = -0.75) or ``"lanczos"`` (four lobes).
+        kernel: ``"bicubic"`` (Keys, a = -0.75), ``"lanczos"`` (four lobes) or ``"linear"`` (for
+            what is no picture).
         edge: What lies beyond the plane.
         black: The sample that is black, for ``edge="black"``.
         peak: The highest code of the format; the kernel overshoots.
@@ -196,22 +211,24 @@ def sample(
     )
 
 
-def sample_all(
+def sample_region(
     plane: Samples,
     matrix: Matrix,
+    region: Region,
     out: Samples,
     *,
-    kernel: Kernel = "bicubic",
+    kernel: Kernel | Literal["linear"] = "bicubic",
     edge: Edge = "mirror",
     black: float = 0.0,
     peak: float = np.inf,
 ) -> None:
-    """Resamples a whole plane where a homography says; it is quicker than ``sample`` for that.
+    """Resamples a plane where a homography says; it is quicker than ``sample`` for that.
 
     Args:
         plane: The input.
         matrix: From ``for_plane``.
-        out: Takes the result; the same type and size as ``plane``.
+        region: The part of the result that is wanted.
+        out: Takes it; the same type as ``plane``.
         kernel: As for ``sample``.
         edge: As for ``sample``.
         black: As for ``sample``.
@@ -220,12 +237,15 @@ def sample_all(
     options = _options(kernel, edge, black)
     options["flags"] = options.pop("interpolation") | cv2.WARP_INVERSE_MAP
     options["dsize"] = out.shape[::-1]
+    if region.left or region.top:
+        matrix = matrix.copy()
+        matrix[:, 2] += matrix[:, 0] * region.left + matrix[:, 1] * region.top
     projective = bool(matrix[2, 0] or matrix[2, 1])
     moved, shape = (cv2.warpPerspective, matrix) if projective else (cv2.warpAffine, matrix[:2])
     _resampled(plane, out, peak, lambda source, target: moved(source, shape, dst=target, **options))
 
 
-def _options(kernel: Kernel, edge: Edge, black: float) -> dict[str, Any]:
+def _options(kernel: Kernel | Literal["linear"], edge: Edge, black: float) -> dict[str, Any]:
     return {
         "interpolation": _KERNELS[kernel],
         "borderMode": _EDGES[edge],
