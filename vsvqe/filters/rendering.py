@@ -62,7 +62,7 @@ def rendered(
                 borders.filled(layers[0], layers[1:], layout, out, kernel)
         except Exception as error:
             raise vs.Error(f"Stabilize: frame {n}: {error}") from error
-        memory.produced(sum(plane.nbytes for plane in out))
+        memory.produced(1, sum(plane.nbytes for plane in out))
         return result
 
     def choose(n: int, f: vs.VideoFrame) -> vs.VideoNode:

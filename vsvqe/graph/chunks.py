@@ -93,7 +93,8 @@ def in_chunks(
             except Exception as error:
                 span = f"{n * length} to {n * length + len(results) - 1}"
                 raise vs.Error(f"{name}: frames {span}: {error}") from error
-        memory.produced(sum(array.nbytes for picture in pictures for array in picture))
+        size = sum(array.nbytes for picture in pictures for array in picture)
+        memory.produced(len(pictures), size)
         carrying = f[0].copy()
         for i, result in enumerate(results):
             carrying.props[f"{RESULT}{i}"] = result

@@ -3,7 +3,7 @@
 The core allocates frames aligned, from several threads at once. glibc keeps the gaps that this
 leaves in its heaps and does not fill them all again: a run of thousands of frames holds several
 times what it uses. ``malloc_trim`` returns the gaps; it takes milliseconds, and is called once in
-a while only: for video of 1080p, every third frame.
+a while only.
 """
 
 import ctypes
@@ -12,21 +12,24 @@ import threading
 from collections.abc import Callable
 from functools import cache
 
-# What may gather before it goes back: four times as much let 5,000 small frames grow by a fifth.
-_BETWEEN_TRIMS = 32 << 20
+# What may gather before it goes back. Fewer bytes would cost large frames a few percent of their
+# speed; 160 small frames, which make as many bytes, let 5,000 of them grow by a fifth.
+_BYTES = 128 << 20
+_FRAMES = 40
 
 _lock = threading.Lock()
-_produced = 0
+_bytes = _frames = 0
 
 
-def produced(size: int) -> None:
+def produced(frames: int, size: int) -> None:
     """Notes that frames of a total size in bytes were made, and trims if it is time."""
-    global _produced
+    global _bytes, _frames
     with _lock:
-        _produced += size
-        due = _produced >= _BETWEEN_TRIMS
+        _bytes += size
+        _frames += frames
+        due = _bytes >= _BYTES or _frames >= _FRAMES
         if due:
-            _produced = 0
+            _bytes = _frames = 0
     trim = _malloc_trim()
     if due and trim is not None:
         trim(0)
