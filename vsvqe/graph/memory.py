@@ -15,7 +15,7 @@ from functools import cache
 # What may gather before it goes back. Fewer bytes would cost large frames a few percent of their
 # speed; 160 small frames, which make as many bytes, let 5,000 of them grow by a fifth.
 _BYTES = 128 << 20
-_FRAMES = 40
+_FRAMES = 24
 
 _lock = threading.Lock()
 _bytes = _frames = 0
