@@ -29,11 +29,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from vsvqe.evaluation import report, selection
-from vsvqe.evaluation.engines import Engines
-from vsvqe.evaluation.methods import Method, methods, select
-from vsvqe.evaluation.recipes import RECIPES, Recipe
+from vsvqe.evaluation.recipes import RECIPES
 from vsvqe.evaluation.scores import Score, Scorer
-from vsvqe.evaluation.selection import clips
+from vsvqe.evaluation.selection import clips, compared
 from vsvqe.evaluation.speed import Speed, measure
 from vsvqe.metrics.lpips import Lpips
 
@@ -46,7 +44,7 @@ log = logging.getLogger("evaluate")
 def evaluate(options: argparse.Namespace) -> list[Score]:
     """Scores every method on every clip and recipe."""
     weights = options.data / "weights" / "alexnet_features_torchvision_layout.pth"
-    scorer = Scorer(options.work, Lpips(weights), options.every, Engines.watched())
+    scorer = Scorer(options.work, Lpips(weights), options.every)
     wanted = [(clip, RECIPES[name]) for clip in clips(options) for name in options.recipes]
     # Neighbours of one size share what was computed of the original.
     wanted.sort(key=lambda pair: (pair[0], pair[1].scale))
@@ -72,24 +70,10 @@ def speeds(options: argparse.Namespace, scores: Sequence[Score]) -> list[Speed]:
     return found
 
 
-def compared(recipe: Recipe, options: argparse.Namespace) -> list[Method]:
-    """Returns what is compared on a recipe: all there is, or the first and what is asked for."""
-    every = methods(recipe, options.backend)
-    if not options.methods:
-        return every
-    wanted = select(recipe, options.backend, options.methods)
-    return [every[0], *(method for method in wanted if method.name != every[0].name)]
-
-
 def command(options: argparse.Namespace) -> str:
     """Returns the command line that measures the same again, on anyone's machine."""
     words = ["python", "scripts/evaluate.py", "--data", "data", "--recipes", *options.recipes]
-    if options.clips:
-        words += ["--clips", *options.clips]
-    if options.methods:
-        words += ["--methods", *options.methods]
-    if options.backend != "auto":
-        words += ["--backend", options.backend]
+    words += selection.words(options)
     if options.every != 4:
         words += ["--every", str(options.every)]
     if options.plots:

@@ -20,23 +20,13 @@ from pathlib import Path
 # The checkout's own code and models are measured, whatever is installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from vsvqe.evaluation import pictures, recipes, unreferenced
-from vsvqe.evaluation.engines import Engines
-from vsvqe.evaluation.methods import Method, methods, select
+from vsvqe.evaluation import pictures, recipes, selection, unreferenced
+from vsvqe.evaluation.selection import compared
 from vsvqe.evaluation.sheet import Column, draw, interesting
 from vsvqe.evaluation.unreferenced import FOUND, SCALE, Unreferenced, UnreferencedScorer
 from vsvqe.metrics.niqe import Niqe
 
 log = logging.getLogger("evaluate_real")
-
-
-def compared(options: argparse.Namespace) -> list[Method]:
-    """Returns what is compared: all there is, or the bicubic enlargement and what is asked for."""
-    every = methods(FOUND, options.backend)
-    if not options.methods:
-        return every
-    wanted = select(FOUND, options.backend, options.methods)
-    return [every[0], *(method for method in wanted if method.name != every[0].name)]
 
 
 def clips(options: argparse.Namespace) -> list[Path]:
@@ -48,12 +38,10 @@ def clips(options: argparse.Namespace) -> list[Path]:
 def evaluate(options: argparse.Namespace) -> list[Unreferenced]:
     """Scores every method on every clip."""
     niqe = Niqe.load(options.data / "weights" / "niqe_pris_params.npz")
-    scorer = UnreferencedScorer(
-        options.work, niqe, options.frames, options.every, Engines.watched()
-    )
+    scorer = UnreferencedScorer(options.work, niqe, options.frames, options.every)
     scores = []
     for number, path in enumerate(clips(options), 1):
-        scores += [scorer.score(path, method) for method in compared(options)]
+        scores += [scorer.score(path, method) for method in compared(FOUND, options)]
         log.info("%d/%d: %s", number, len(clips(options)), path.stem)
     return scores
 
@@ -62,7 +50,7 @@ def sheet(path: Path, options: argparse.Namespace) -> Path:
     """Draws what the methods make of the middle of the frames that were measured."""
     clip = recipes.source(path)[: options.frames]
     shown = [Column("input", clip, judged=False)]
-    for method in compared(options):
+    for method in compared(FOUND, options):
         ((_, result),) = method.run(clip)
         shown.append(Column(method.name, result, judged=False))
     middle = clip.num_frames // 2
@@ -77,12 +65,7 @@ def sheet(path: Path, options: argparse.Namespace) -> Path:
 def command(options: argparse.Namespace) -> str:
     """Returns the command line that measures the same again, on anyone's machine."""
     words = ["python", "scripts/evaluate_real.py", "--data", "data"]
-    if options.clips:
-        words += ["--clips", *options.clips]
-    if options.methods:
-        words += ["--methods", *options.methods]
-    if options.backend != "auto":
-        words += ["--backend", options.backend]
+    words += selection.words(options)
     words += ["--frames", str(options.frames), "--every", str(options.every)]
     return shlex.join([*words, "--out", str(options.out)])
 
@@ -90,22 +73,16 @@ def command(options: argparse.Namespace) -> str:
 def arguments() -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(description="Measures enlargements of real clips.")
-    parser.add_argument("--data", type=Path, required=True, help="folder with lowq/ and weights/")
-    parser.add_argument("--clips", nargs="+", help="only these, by name without suffix")
-    parser.add_argument(
-        "--methods", nargs="+", help="names as the tables show them, or chains: 'SuperRes(4)'"
-    )
-    parser.add_argument("--backend", default="auto")
+    selection.add_arguments(parser, "lowq")
     parser.add_argument("--frames", type=int, default=8, help="of each clip, the first ones")
     parser.add_argument("--every", type=int, default=4, help="step of NIQE and warping error")
-    parser.add_argument("--work", type=Path, default=Path("build/evaluation"))
     parser.add_argument("--sheets", type=Path, help="folder for pictures to look at")
     parser.add_argument("--out", type=Path, default=Path("docs/evaluation-real.md"))
     options = parser.parse_args()
     if not (options.data / "lowq").is_dir() or not clips(options):
         parser.error(f"no such clips in {options.data / 'lowq'}")
     try:
-        compared(options)
+        compared(FOUND, options)
     except ValueError as error:
         parser.error(str(error))
     return options

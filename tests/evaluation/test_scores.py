@@ -11,7 +11,6 @@ import pytest
 import vapoursynth as vs
 from support.clips import psnr
 
-from vsvqe.evaluation.engines import Engines
 from vsvqe.evaluation.measures import MEASURES
 from vsvqe.evaluation.methods import Method, methods
 from vsvqe.evaluation.plots import write_plots
@@ -31,7 +30,7 @@ class Difference:
 
 @pytest.fixture
 def scorer(tmp_path: Path) -> Scorer:
-    return Scorer(tmp_path, Difference(), 2, Engines())
+    return Scorer(tmp_path, Difference(), 2)
 
 
 def _blurs(asked: list[str]) -> Method:

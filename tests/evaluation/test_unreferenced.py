@@ -9,10 +9,8 @@ import vapoursynth as vs
 from scipy.ndimage import gaussian_filter
 
 from vsvqe.evaluation import pictures, unreferenced
-from vsvqe.evaluation.engines import Engines
-from vsvqe.evaluation.methods import Method, methods
+from vsvqe.evaluation.methods import Method, methods, select
 from vsvqe.evaluation.unreferenced import COLUMNS, FOUND, UnreferencedScorer
-from vsvqe.inference.session import logger
 from vsvqe.metrics.niqe import Niqe, features
 
 from .conftest import lossless
@@ -55,7 +53,7 @@ def boiling(asked: list[int]) -> Method:
 
 
 def test_boiling_is_found(found: Path, niqe: Niqe, tmp_path: Path) -> None:
-    scorer = UnreferencedScorer(tmp_path, niqe, 4, 2, Engines())
+    scorer = UnreferencedScorer(tmp_path, niqe, 4, 2)
     bicubic = scorer.score(found, methods(FOUND, "cpu")[0])
     asked: list[int] = []
     noisy = scorer.score(found, boiling(asked))
@@ -73,11 +71,11 @@ def test_boiling_is_found(found: Path, niqe: Niqe, tmp_path: Path) -> None:
 def test_results_of_other_sizes_are_refused(found: Path, niqe: Niqe, tmp_path: Path) -> None:
     double = Method("double", "1", lambda clip: iter([("", clip.resize.Point(128, 112))]))
     with pytest.raises(ValueError, match="double: the result is 128x112, 4 frames; the input 64"):
-        UnreferencedScorer(tmp_path, niqe, 4, 2, Engines()).score(found, double)
+        UnreferencedScorer(tmp_path, niqe, 4, 2).score(found, double)
 
 
 def test_page(found: Path, niqe: Niqe, tmp_path: Path) -> None:
-    scorer = UnreferencedScorer(tmp_path, niqe, 3, 2, Engines())
+    scorer = UnreferencedScorer(tmp_path, niqe, 3, 2)
     scores = [scorer.score(found, method) for method in (*methods(FOUND, "cpu")[:2], boiling([]))]
     page = unreferenced.markdown(scores, "python measure.py", 3, 2)
     assert "The first 3 frames" in page and "one frame and pair in 2" in page
@@ -87,15 +85,8 @@ def test_page(found: Path, niqe: Niqe, tmp_path: Path) -> None:
     assert f"| boiling | {scores[2].niqe:.2f} | {scores[2].warping:.2f} |" in page
 
 
-def test_engines_are_taken_from_the_log() -> None:
-    before = logger.level, logger.propagate
-    engines = Engines.watched()
-    try:
-        for model, engine in (("a", "one"), ("b", "other"), ("c", "one")):
-            logger.info("%s runs on %s", model, engine)
-        logger.info("something else")
-    finally:
-        logger.removeHandler(engines)
-        logger.setLevel(before[0])
-        logger.propagate = before[1]
-    assert str(engines) == "one; other"
+def test_the_engine_of_each_method_is_told(found: Path, niqe: Niqe, tmp_path: Path) -> None:
+    scorer = UnreferencedScorer(tmp_path, niqe, 2, 1)
+    (ours,) = select(FOUND, "cpu", ["SuperRes(4)"])
+    assert "ONNX Runtime" in scorer.score(found, ours).engine
+    assert scorer.score(found, methods(FOUND, "cpu")[0]).engine == ""

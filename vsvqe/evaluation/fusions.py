@@ -1,7 +1,6 @@
 """The versions of a clip that ``ASTF`` makes, and what becomes of them with other masks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,18 +15,10 @@ from ..metrics.kernel import kernel_distance
 from ..metrics.lpips import Lpips
 from . import pictures
 from .measures import MEASURES, Original, Sample
+from .report import Column
 
 # Of those of every evaluation.
 SHARED = ("psnr_y", "ssim_y", "lpips", "tof", "flicker")
-
-
-@dataclass(frozen=True)
-class Column:
-    """A figure of the tables."""
-
-    name: str
-    title: str
-    digits: int
 
 
 COLUMNS = (

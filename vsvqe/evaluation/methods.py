@@ -37,8 +37,6 @@ class Method:
     """Changes whenever its result may change; a part of the key of kept scores."""
     run: Callable[[vs.VideoNode], Candidates]
     """Gives one result, or several to choose the best of."""
-    ours: bool = False
-    """Whether it runs models of this package."""
     card: str | None = None
     """The shipped model whose gains it measures."""
 
@@ -97,12 +95,11 @@ def chain(text: str, backend: str) -> Method:
             clip = step.run(clip, backend)
         yield "", clip
 
-    ours = any(step.is_ours for step in steps)
     # Which of the models a chain opens is its filters' choice: any that changes may change it.
     shipped = list_models() if any(step.runs_shipped_models for step in steps) else []
-    models = _version(shipped, backend) if ours else ""
+    models = _version(shipped, backend) if any(step.is_ours for step in steps) else ""
     version = " ".join([models, *(step.version for step in steps)])
-    return Method(titled["title"] if titled else text, version, run, ours)
+    return Method(titled["title"] if titled else text, version, run)
 
 
 def best(
@@ -217,7 +214,6 @@ def _our_deblock(backend: str) -> list[Method]:
                     f"{card.name}, {shown}",
                     _version(used, backend),
                     run,
-                    True,
                     card.name if strength == 1.0 else None,
                 )
             )
@@ -233,7 +229,7 @@ def _our_superres(recipe: Recipe, backend: str) -> list[Method]:
             yield "", vsvqe.SuperRes(clip, scale, card.name, backend=backend)
 
         version = _version([card], backend)
-        result.append(Method(card.name, version, run, True, card.name))
+        result.append(Method(card.name, version, run, card.name))
     if recipe.encoder is not None and cards:
         chained = [*list_models("deblock")[:1], _default(cards, scale)]
 
@@ -242,7 +238,7 @@ def _our_superres(recipe: Recipe, backend: str) -> list[Method]:
             yield "", vsvqe.SuperRes(deblocked, scale, backend=backend)
 
         version = _version([*list_models("deblock"), *cards], backend)
-        result.append(Method(" + ".join(card.name for card in chained), version, both, True))
+        result.append(Method(" + ".join(card.name for card in chained), version, both))
     return result
 
 

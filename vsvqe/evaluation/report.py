@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,15 @@ from .scores import Score
 # Two tables that fit a page instead of one that doesn't.
 _FAITHFULNESS = ("psnr_y", "ssim_y", "ms_ssim_y", "lpips")
 _STEADINESS = ("tof", "flicker", "blockiness")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A figure of a table."""
+
+    name: str
+    title: str
+    digits: int
 
 
 class Table:
@@ -249,7 +258,7 @@ def _means(table: Table, metrics: Sequence[str]) -> list[str]:
 def _mean_cell(table: Table, method: str, metric: str, best: float) -> str:
     digits = MEASURES[metric].digits
     average = mean(table.values(method, metric))
-    shown = _number(average, digits)
+    shown = number(average, digits)
     if average == best:
         shown = f"**{shown}**"
     first = table.methods[0]
@@ -270,7 +279,7 @@ def _every_clip(table: Table) -> list[str]:
         cells = []
         for clip in table.clips:
             score, start = table.score(method, clip), table.score(first, clip)
-            cell = _number(score.psnr_y, MEASURES["psnr_y"].digits)
+            cell = number(score.psnr_y, MEASURES["psnr_y"].digits)
             if method != first and not math.isinf(start.psnr_y):
                 cell += f" ({score.psnr_y - start.psnr_y:+.2f})"
             cells.append(cell)
@@ -281,7 +290,8 @@ def _every_clip(table: Table) -> list[str]:
     return rows
 
 
-def _number(value: float, digits: int) -> str:
+def number(value: float, digits: int) -> str:
+    """Returns a figure of a table; a dash for what is none, a word for what equals the original."""
     if math.isnan(value):
         return "-"
     return "equal" if math.isinf(value) else f"{value:.{digits}f}"

@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ..inference.session import engines_noted
 from ..metrics.lpips import Lpips
 from . import recipes
 from .encode import bit_rate
-from .engines import Engines
 from .kept import Kept, content_hash
 from .measures import MEASURES, Measure, Original, Sample
 from .methods import Method, best
@@ -47,20 +47,18 @@ class Score:
 class Scorer:
     """Runs methods and measures what they return."""
 
-    def __init__(self, work: Path, lpips: Lpips, every: int, engines: Engines) -> None:
+    def __init__(self, work: Path, lpips: Lpips, every: int) -> None:
         """Remembers where to keep scores.
 
         Args:
             work: Folder for encoded clips and scores.
             lpips: The metric, loaded.
             every: See ``Original``.
-            engines: Engine by model file, as far as any has been opened yet.
         """
         self._work = work
         self._kept = Kept(work / "scores")
         self._lpips = lpips
         self._every = every
-        self._engines = engines
         self._original: tuple[tuple[Path, int], Original] | None = None
 
     def score(self, path: Path, recipe: Recipe, method: Method) -> Score:
@@ -96,7 +94,8 @@ class Scorer:
         if "setting" in kept:
             candidates = ((words, clip) for words, clip in candidates if words == kept["setting"])
         try:
-            setting, planes, clip = best(candidates, original.luma)
+            with engines_noted() as engines:
+                setting, planes, clip = best(candidates, original.luma)
         except ValueError as error:
             raise ValueError(f"{method.name} on {recipe.name}: {error}") from error
         sample = Sample(original, planes, clip, recipe.scale, self._lpips)
@@ -110,7 +109,7 @@ class Scorer:
             "method": method.name,
             "card": method.card,
             "setting": setting,
-            "engine": str(self._engines) if method.ours else "",
+            "engine": "; ".join(sorted(engines)),
             "kbps": None
             if recipe.encoder is None
             else bit_rate(recipes.encoded_file(path, recipe, self._work)),

@@ -4,20 +4,22 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from .methods import Method
+from .methods import Method, methods, select
 from .recipes import RECIPES, Recipe
 
 type Compared = Callable[[Recipe, argparse.Namespace], list[Method]]
 """Takes a recipe and the command line; returns what is compared on it."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, folder: str = "valid") -> None:
     """Adds the arguments that choose clips and methods, and what they run on.
 
     Args:
         parser: Gets ``--data``, ``--clips``, ``--methods``, ``--backend`` and ``--work``.
+        folder: Where in the data the clips are.
     """
-    parser.add_argument("--data", type=Path, required=True, help="folder with valid/ and weights/")
+    data = f"folder with {folder}/ and weights/"
+    parser.add_argument("--data", type=Path, required=True, help=data)
     parser.add_argument("--clips", nargs="+", help="only these, by name without suffix")
     parser.add_argument(
         "--methods", nargs="+", help="names as the tables show them, or chains: 'Deblock(0.5)'"
@@ -47,6 +49,27 @@ def parsed(parser: argparse.ArgumentParser, compared: Compared) -> argparse.Name
     except ValueError as error:
         parser.error(str(error))
     return options
+
+
+def compared(recipe: Recipe, options: argparse.Namespace) -> list[Method]:
+    """Returns what is compared on a recipe: all there is, or the first and what is asked for."""
+    every = methods(recipe, options.backend)
+    if not options.methods:
+        return every
+    wanted = select(recipe, options.backend, options.methods)
+    return [every[0], *(method for method in wanted if method.name != every[0].name)]
+
+
+def words(options: argparse.Namespace) -> list[str]:
+    """Returns the arguments of a command line that chooses the same clips, methods and backend."""
+    chosen: list[str] = []
+    if options.clips:
+        chosen += ["--clips", *options.clips]
+    if options.methods:
+        chosen += ["--methods", *options.methods]
+    if options.backend != "auto":
+        chosen += ["--backend", options.backend]
+    return chosen
 
 
 def clips(options: argparse.Namespace) -> list[Path]:

@@ -7,18 +7,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import vapoursynth as vs
 
+from ..inference.session import engines_noted
 from ..metrics.flicker import flicker
 from ..metrics.niqe import Niqe
 from ..metrics.warping import Motion, motion, warping_error
 from . import pictures, recipes
-from .engines import Engines
 from .kept import Kept, content_hash
 from .methods import Method
 from .recipes import Recipe
-from .report import mean
+from .report import Column, mean, number
 
 logger = logging.getLogger(__name__)
 
@@ -41,15 +40,6 @@ class Unreferenced:
     niqe: float
     warping: float
     flicker: float
-
-
-@dataclass(frozen=True)
-class Column:
-    """A figure of the tables; less is better in all."""
-
-    name: str
-    title: str
-    digits: int
 
 
 COLUMNS = (
@@ -81,7 +71,7 @@ class Found:
 class UnreferencedScorer:
     """Runs methods on found clips and measures what they return."""
 
-    def __init__(self, work: Path, niqe: Niqe, frames: int, every: int, engines: Engines) -> None:
+    def __init__(self, work: Path, niqe: Niqe, frames: int, every: int) -> None:
         """Remembers where to keep scores.
 
         Args:
@@ -89,13 +79,11 @@ class UnreferencedScorer:
             niqe: The metric, loaded.
             frames: How many of each clip are looked at, the first ones.
             every: NIQE takes every so many frames, the warping error every so many pairs.
-            engines: Engine by model file, as far as any has been opened yet.
         """
         self._kept = Kept(work / "scores")
         self._niqe = niqe
         self._frames = frames
         self._every = every
-        self._engines = engines
         self._found: tuple[Path, Found] | None = None
 
     def score(self, path: Path, method: Method) -> Unreferenced:
@@ -119,7 +107,8 @@ class UnreferencedScorer:
 
     def _measured(self, path: Path, method: Method) -> dict[str, Any]:
         found = self._opened(path)
-        ((_, result),) = method.run(found.clip)
+        with engines_noted() as engines:
+            ((_, result),) = method.run(found.clip)
         luma = pictures.read(result).y
         if luma.shape != found.enlarged.shape:
             raise ValueError(
@@ -134,7 +123,7 @@ class UnreferencedScorer:
         }
         shown = ", ".join(f"{c.title} {figures[c.name]:.{c.digits}f}" for c in COLUMNS)
         logger.info("%s, %s: %s", path.stem, method.name, shown)
-        engine = str(self._engines) if method.ours else ""
+        engine = "; ".join(sorted(engines))
         return {"clip": path.stem, "method": method.name, "engine": engine, **figures}
 
     def _opened(self, path: Path) -> Found:
@@ -191,17 +180,13 @@ def markdown(scores: Sequence[Unreferenced], command: str, frames: int, every: i
         cells = []
         for column in COLUMNS:
             values = [float(getattr(by_place[method, clip], column.name)) for clip in clips]
-            cells.append(_number(mean(values), column.digits))
+            cells.append(number(mean(values), column.digits))
         text.append(f"| {method} | {' | '.join(cells)} |")
     for column in COLUMNS:
         text += ["", f"## {column.title.capitalize() if column.name != 'niqe' else 'NIQE'}", ""]
         text += [f"| clip | {' | '.join(methods)} |", f"|---|{'--:|' * len(methods)}"]
         for clip in clips:
             row = [float(getattr(by_place[method, clip], column.name)) for method in methods]
-            shown = " | ".join(_number(value, column.digits) for value in row)
+            shown = " | ".join(number(value, column.digits) for value in row)
             text.append(f"| {clip} | {shown} |")
     return "\n".join(text) + "\n"
-
-
-def _number(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}" if np.isfinite(value) else "-"

@@ -159,11 +159,8 @@ def motion_of(props: Mapping[str, Any]) -> Motion:
         ValueError: It carries none, one that is not a homography, or a mesh that is none.
     """
     values = props.get(MOTION)
-    numbers = [
-        number
-        for number in (values if isinstance(values, Sequence) else [])
-        if isinstance(number, int | float) and not isinstance(values, bytes)
-    ]
+    several = values if isinstance(values, list | tuple) else []
+    numbers = [number for number in several if isinstance(number, int | float)]
     if len(numbers) != 9 or not all(map(math.isfinite, numbers)) or not numbers[8]:
         raise ValueError(
             f"the prop {MOTION} must hold the nine finite numbers of a 3x3 matrix, the last of "
