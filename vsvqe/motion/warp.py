@@ -168,7 +168,7 @@ def grid(matrix: Matrix, region: Region, bend: Bend | None = None) -> Grid:
 
 def sample(
     plane: Samples,
-    positions: Grid,
+    positions: Grid | NDArray[np.float32],
     out: Samples,
     *,
     kernel: Kernel | Literal["linear"] = "bicubic",
@@ -180,7 +180,8 @@ def sample(
 
     Args:
         plane: The input.
-        positions: Where to sample it.
+        positions: Where to sample it, in its own samples; x and y may be those of an array of
+            H x W x 2 too.
         out: Takes the result; the same type as ``plane``, the size of ``positions``.
         kernel: ``"bicubic"`` (Keys, a = -0.75), ``"lanczos"`` (four lobes) or ``"linear"`` (for
             what is no picture).
@@ -203,11 +204,12 @@ def sample(
         [[3.5, 4.5]]
     """
     options = _options(kernel, edge, black)
+    maps = positions if isinstance(positions, Grid) else (positions, None)
     _resampled(
         plane,
         out,
         peak,
-        lambda source, target: cv2.remap(source, *positions, dst=target, **options),
+        lambda source, target: cv2.remap(source, *maps, dst=target, **options),
     )
 
 
