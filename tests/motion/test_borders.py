@@ -122,6 +122,25 @@ def test_inside_the_frame_nothing_changes_by_filling(own_correction, other):
     assert np.array_equal(out[0][inside], alone[0][inside])
 
 
+def test_what_was_filled_before_does_not_matter():
+    # Another frame leaves what is no number in memory that is used again.
+    layout = Layout(width=WIDTH, height=HEIGHT, sitings=(Siting(),), blacks=(0.0,), peak=math.inf)
+
+    def fill(planes: list[np.ndarray], shift: int) -> np.ndarray:
+        out = [np.empty((HEIGHT, WIDTH), np.float32)]
+        lent = Layer(planes, compose(dx=-shift / HEIGHT))
+        filled(Layer(planes, compose(shift / HEIGHT, 0.03)), [lent], layout, out)
+        return out[0]
+
+    picture = [scene()[0].astype(np.float32)]
+    first = fill(picture, 12)
+    with np.errstate(invalid="ignore"):
+        fill([np.full((HEIGHT, WIDTH), np.nan, np.float32)], 20)
+    with np.errstate(invalid="raise", over="raise", divide="raise"):
+        again = fill(picture, 12)
+    assert np.array_equal(first, again)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32])
 def test_every_depth(dtype):
     scale = {np.uint8: 1, np.uint16: 256}.get(dtype, 1 / 255)

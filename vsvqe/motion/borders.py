@@ -172,8 +172,7 @@ def _piece(layer: Layer, layout: Layout, siting: Siting, planes: Sequence[int]) 
 def _fill(rim: "_Rim", pieces: Sequence[_Piece], out: Sequence[Samples], peak: float) -> None:
     """Blends neighbours into the rim of planes that hold the corrected frame, mirrored."""
     own, *neighbours = pieces
-    tables = rim.tables(len(out), out[0].dtype)
-    pictures, seen, total, lent, weight, left_over = tables
+    pictures, seen, total, lent, weight, left_over = rim.tables(len(out), out[0].dtype)
     rim.gather(out, pictures)
     rim.weigh(own, rim.positions(own), weight)
     np.multiply(weight, pictures, out=total)
@@ -182,8 +181,6 @@ def _fill(rim: "_Rim", pieces: Sequence[_Piece], out: Sequence[Samples], peak: f
         positions = rim.positions(neighbour)
         rim.weigh(neighbour, positions, weight)
         weight *= left_over
-        if not weight.any():
-            continue
         left_over -= weight
         for plane, table in zip(neighbour.planes, seen, strict=True):
             sample(plane, positions, table, peak=peak)
@@ -392,19 +389,21 @@ class _Rim:
         """
         rows, columns = self._shape
         size = rows * columns
-        flat = _scratch.floats(4 * count * size + 2 * size)
-        planes, rest = flat[: 4 * count * size].reshape(4, -1), flat[4 * count * size :]
-        of_planes = [
-            each.view(kind)[: count * size].reshape(count, rows, columns)
-            for each, kind in zip(planes, (dtype, dtype, np.float32, np.float32), strict=True)
-        ]
-        return _Tables(*of_planes, *rest.reshape(2, rows, columns))
+        flat = _scratch.floats((2 + 4 * count) * size)
+        alone, of_planes = flat[: 2 * size], flat[2 * size :].reshape(4, -1)
+        samples = [table.view(dtype)[: count * size] for table in of_planes[:2]]
+        pictures, seen, total, lent = (
+            table.reshape(count, rows, columns) for table in (*samples, *of_planes[2:])
+        )
+        return _Tables(pictures, seen, total, lent, *alone.reshape(2, rows, columns))
 
     def gather(self, planes: Sequence[Samples], samples: Samples) -> None:
         """Reads the samples of P planes of the output, P x rows x columns."""
         for plane, table in zip(planes, samples, strict=True):
             for region, part in self._parts(table):
                 part[...] = plane[region.within]
+            # What is over is computed with too, and may have been anything.
+            table.reshape(-1)[self._ends[-1] :] = 0
 
     def scatter(self, samples: Samples, planes: Sequence[Samples]) -> None:
         """Writes what ``gather`` read, or what was made of it, to planes of the output."""
@@ -454,7 +453,7 @@ class _Rim:
 
 
 class _Tables(NamedTuple):
-    """What a fill works on: in this order P x rows x columns, and rows x columns."""
+    """What a fill works on: four times P x rows x columns, twice rows x columns."""
 
     pictures: Samples
     seen: Samples

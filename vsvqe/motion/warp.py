@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .mesh import COLUMNS, ROWS, Mesh, hats
-from .transform import Matrix, corners, normalised, pixel_units
-from .transform import apply as mapped
+from .transform import Matrix, farthest, normalised, pixel_units
 
 type Samples = NDArray[Any]
 """A plane: uint8, uint16, float16 or float32."""
@@ -91,8 +90,7 @@ def moves(correction: Matrix, width: int, height: int, bend: Mesh | None = None)
     """Whether a correction, and what it is bent by, shifts pixels of a frame perceptibly."""
     if bend is not None and np.abs(bend).max() * height > _IMPERCEPTIBLE:
         return True
-    points = corners(width / height)
-    return bool(np.abs(mapped(correction, points) - points).max() * height > _IMPERCEPTIBLE)
+    return farthest(correction, width / height) * height > _IMPERCEPTIBLE
 
 
 def for_plane(correction: Matrix, width: int, height: int, siting: Siting) -> Matrix:
@@ -204,7 +202,7 @@ def sample(
         [[3.5, 4.5]]
     """
     options = _options(kernel, edge, black)
-    maps = positions if isinstance(positions, Grid) else (positions, None)
+    maps: tuple[Any, Any] = positions if isinstance(positions, Grid) else (positions, None)
     _resampled(
         plane,
         out,
