@@ -538,7 +538,8 @@ def _brightness_shifts(pieces: Sequence[_Piece]) -> NDArray[np.float32]:
     """
     height, width = pieces[0].planes[0].shape
     points = _spread_out(width, height)
-    places = np.stack([apply(piece.matrix, points) for piece in pieces])
+    places = points @ np.stack([piece.matrix for piece in pieces]).transpose(0, 2, 1)
+    places = places[..., :2] / places[..., 2:]
     inside = ((places >= 0) & (places <= (width - 1, height - 1))).all(axis=-1)
     columns, rows = np.clip(np.rint(places), 0, (width - 1, height - 1)).astype(np.intp).T
     own, *lent = (
@@ -555,9 +556,9 @@ def _brightness_shifts(pieces: Sequence[_Piece]) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=8)
 def _spread_out(width: int, height: int) -> Floats:
-    """Returns points all over a plane, in its samples."""
-    x, y = np.linspace(0, width - 1, 25), np.linspace(0, height - 1, 14)
-    return np.stack([axis.ravel() for axis in np.meshgrid(x, y)], axis=-1)
+    """Returns points all over a plane, in its samples: N x 3, the last of the three is 1."""
+    x, y = np.meshgrid(np.linspace(0, width - 1, 25), np.linspace(0, height - 1, 14))
+    return np.stack([x.ravel(), y.ravel(), np.ones(x.size)], axis=-1)
 
 
 @lru_cache(maxsize=8)
