@@ -16,7 +16,8 @@ from ..motion.mesh import Mesh
 from ..motion.transform import Matrix
 from .corrections import DISTANCES, bend_of, correction_of, lenders_of
 
-# Every 24 frames would take 8 % of the time at 480 lines, and save 40 MiB of 340.
+# Every 24 frames would take 5 % of the time at 480 lines. As it is, 2,000 of them level off below
+# 300 MiB.
 _BETWEEN_TRIMS = 96
 
 
