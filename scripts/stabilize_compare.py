@@ -221,6 +221,8 @@ class Cost(NamedTuple):
 def cost(commands: Sequence[Sequence[str]]) -> Cost:
     """Runs commands one after the other and returns what they took."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # An installed package has its bytecode.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     for command in commands:
         subprocess.run(

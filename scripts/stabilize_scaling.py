@@ -1,5 +1,8 @@
 """Measures what ``Stabilize`` takes: on one core and on two, for a jump, and of memory.
 
+What two cores can give at most is measured beside it: two processes of one thread each, which share
+nothing but the machine.
+
 Decoded frames are held in memory, so decoding is in none of the figures. Every figure is the median
 of runs in processes of their own, which take turns.
 
@@ -56,27 +59,44 @@ MEMORY = RUN + "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 def figure(body: str, path: Path, *, threads: int, length: int, frame: int = 0) -> float:
     """Runs a script in a process of its own and returns the number that it prints last."""
+    return figures(body, path, 1, threads=threads, length=length, frame=frame)[0]
+
+
+def figures(
+    body: str, path: Path, count: int, *, threads: int, length: int, frame: int = 0
+) -> list[float]:
+    """Does what ``figure`` does, in several processes at the same time."""
     values = {"path": str(path), "threads": threads, "length": length, "frame": frame}
-    run = subprocess.run(
-        [sys.executable, "-c", (PREPARE + body).format(**values)],
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    return float(run.stdout.split()[-1])
+    command = [sys.executable, "-c", (PREPARE + body).format(**values)]
+    processes = [
+        subprocess.Popen(
+            command,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(count)
+    ]
+    printed = [process.communicate()[0] for process in processes]
+    for process in processes:
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)
+    return [float(text.split()[-1]) for text in printed]
 
 
 def table(path: Path, turns: int, jump: int, lengths: tuple[int, int]) -> list[str]:
     """Measures everything; returns the rows of a table."""
-    one, two, start, far = ([] for _ in range(4))
+    one, two, apart, start, far = ([] for _ in range(5))
     for _ in range(turns):
         one.append(figure(RUN, path, threads=1, length=200))
         two.append(figure(RUN, path, threads=2, length=200))
+        apart.append(sum(figures(RUN, path, 2, threads=1, length=200)))
         start.append(figure(JUMP, path, threads=2, length=jump + 1000, frame=200))
         far.append(figure(JUMP, path, threads=2, length=jump + 1000, frame=jump))
-    ratio = statistics.median(b / a for a, b in zip(one, two, strict=True))
+    ratio, most = (
+        statistics.median(b / a for a, b in zip(one, both, strict=True)) for both in (two, apart)
+    )
     peaks = [figure(MEMORY, path, threads=2, length=length) for length in lengths]
     return [
         "| 848x480, decoding left out | |",
@@ -84,6 +104,7 @@ def table(path: Path, turns: int, jump: int, lengths: tuple[int, int]) -> list[s
         f"| one thread | {statistics.median(one):.1f} frames/s |",
         f"| two threads | {statistics.median(two):.1f} frames/s |",
         f"| two against one, median of the turns | {ratio:.2f} |",
+        f"| two processes of one thread, together, against one | {most:.2f} |",
         f"| first frame asked for is 200 | {statistics.median(start):.2f} s |",
         f"| first frame asked for is {jump} | {statistics.median(far):.2f} s |",
         f"| most memory in a run of {lengths[0]} frames | {peaks[0]:.0f} MiB |",

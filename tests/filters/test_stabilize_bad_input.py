@@ -117,9 +117,9 @@ def test_motion_that_is_none():
 
 
 def test_motion_that_ends_in_the_middle():
-    clip = scene(length=60)
+    clip = scene(length=80)
     fine = clip.std.SetFrameProps(_VQEMotion=[float(v) for v in np.eye(3).ravel()])
-    motion = fine[:50] + clip[50:]
+    motion = fine[:70] + clip[70:]
     steady = vqe.Stabilize(clip, smoothing=2, motion=motion)
     assert same(picture(steady, 3), picture(clip, 3))
     with pytest.raises(vs.Error, match=r"Stabilize: .*_VQEMotion must hold"):

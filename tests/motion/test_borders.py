@@ -122,6 +122,25 @@ def test_inside_the_frame_nothing_changes_by_filling(own_correction, other):
     assert np.array_equal(out[0][inside], alone[0][inside])
 
 
+def test_what_was_filled_before_does_not_matter():
+    # Another frame leaves what is no number, as floats, in memory that is used again.
+    layout = Layout(width=WIDTH, height=HEIGHT, sitings=(Siting(),), blacks=(0.0,), peak=math.inf)
+    signalling_nan = np.full((HEIGHT, WIDTH), 0x7FA0, np.uint16)
+
+    def fill(plane: np.ndarray, shift: int) -> np.ndarray:
+        out = [np.empty_like(plane)]
+        lent = Layer([plane], compose(dx=-shift / HEIGHT))
+        filled(Layer([plane], compose(shift / HEIGHT, 0.03)), [lent], layout, out)
+        return out[0]
+
+    picture = scene()[0].astype(np.float32)
+    first = fill(picture, 12)
+    for shift in range(8, 24, 2):
+        fill(signalling_nan, shift)
+        with np.errstate(invalid="raise", over="raise", divide="raise"):
+            assert np.array_equal(fill(picture, 12), first)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32])
 def test_every_depth(dtype):
     scale = {np.uint8: 1, np.uint16: 256}.get(dtype, 1 / 255)

@@ -1,11 +1,14 @@
 """Centred units."""
 
+import math
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsvqe.motion.transform import apply, compose, decompose, from_pixels, to_pixels
+from vsvqe.motion.transform import apply, compose, decompose, farthest, from_pixels, to_pixels
 
 small = st.floats(-0.3, 0.3, allow_subnormal=False)
 sizes = st.tuples(st.integers(2, 4000), st.integers(2, 4000))
@@ -43,6 +46,20 @@ def test_all_resolutions_agree_about_the_content(matrix, across, along):
         x, y, w = to_pixels(matrix, width, height) @ pixel
         places.append(((x / w + 0.5) / width, (y / w + 0.5) / height))
     assert places[0] == pytest.approx(places[1], abs=1e-6)
+
+
+@given(homographies, st.floats(0.2, 5, allow_subnormal=False))
+def test_the_farthest_corner(matrix, aspect):
+    corners = np.array([[[x, y]] for x in (-aspect / 2, aspect / 2) for y in (-0.5, 0.5)])
+    moved = cv2.perspectiveTransform(corners, matrix)
+    wanted = np.linalg.norm(moved - corners, axis=2).max()
+    assert farthest(matrix, aspect) == pytest.approx(wanted, abs=1e-9)
+
+
+@pytest.mark.parametrize("element", [2.0, math.nan])
+def test_a_corner_that_has_no_place_is_infinitely_far(element):
+    # With 2, the bottom of the frame is on the horizon.
+    assert farthest(np.array([[1, 0, 0], [0, 1, 0], [0, -element, 1]]), 16 / 9) == math.inf
 
 
 def test_units():

@@ -18,7 +18,7 @@ from ..motion.mesh import Mesh
 from ..motion.transform import Matrix
 
 # Frames whose paths are computed together: what they share is read once.
-_TOGETHER = 16
+_TOGETHER = 32
 
 # The adaptive zoom changes by this part of itself a frame at most.
 _ZOOM_RATE = 0.0025

@@ -18,18 +18,24 @@ _BYTES = 128 << 20
 _FRAMES = 24
 
 _lock = threading.Lock()
-_bytes = _frames = 0
+_gathered = 0.0
 
 
-def produced(frames: int, size: int) -> None:
-    """Notes that frames of a total size in bytes were made, and trims if it is time."""
-    global _bytes, _frames
+def produced(frames: int, size: int, *, most: int = _FRAMES) -> None:
+    """Notes that frames of a total size in bytes were made, and trims if it is time.
+
+    Args:
+        frames: How many.
+        size: Of all of them.
+        most: Frames of this kind that may be made between two trims. What goes back has to be
+            fetched again, page by page.
+    """
+    global _gathered
     with _lock:
-        _bytes += size
-        _frames += frames
-        due = _bytes >= _BYTES or _frames >= _FRAMES
+        _gathered += max(size / _BYTES, frames / most)
+        due = _gathered >= 1
         if due:
-            _bytes = _frames = 0
+            _gathered = 0.0
     trim = _malloc_trim()
     if due and trim is not None:
         trim(0)

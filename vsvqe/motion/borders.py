@@ -1,11 +1,14 @@
 """What is seen where a corrected frame has no picture of its own."""
 
 import math
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import accumulate
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -169,27 +172,32 @@ def _piece(layer: Layer, layout: Layout, siting: Siting, planes: Sequence[int]) 
 def _fill(rim: "_Rim", pieces: Sequence[_Piece], out: Sequence[Samples], peak: float) -> None:
     """Blends neighbours into the rim of planes that hold the corrected frame, mirrored."""
     own, *neighbours = pieces
-    pictures = rim.gathered(out)
-    weight = rim.weight(own, rim.positions(own))
-    total = weight * pictures
-    left_over = 1.0 - weight
+    pictures, seen, total, lent, weight, left_over = rim.tables(len(out), out[0].dtype)
+    rim.gather(out, pictures)
+    rim.weigh(own, rim.positions(own), weight)
+    np.multiply(weight, pictures, out=total)
+    np.subtract(1.0, weight, out=left_over)
     for neighbour, shifts in zip(neighbours, _brightness_shifts(pieces), strict=True):
         positions = rim.positions(neighbour)
-        weight = rim.weight(neighbour, positions)
+        rim.weigh(neighbour, positions, weight)
         weight *= left_over
-        if not weight.any():
-            continue
         left_over -= weight
-        lent = rim.seen(neighbour, positions, peak)
-        lent = np.add(lent, shifts[:, None, None], dtype=np.float32)
+        for plane, table in zip(neighbour.planes, seen, strict=True):
+            sample(plane, positions, table, peak=peak)
+        np.add(seen, shifts[:, None, None], out=lent, dtype=np.float32)
         lent *= weight
         total += lent
     # Where somebody has the picture, however close to the edge, it is preferred to the mirror.
-    mirrored = left_over.copy()
+    mirrored, lent_by_others = weight, lent[0]
+    np.copyto(mirrored, left_over)
     for _ in range(_MIRROR_SQUARINGS):
         np.square(mirrored, out=mirrored)
-    total *= (1.0 - mirrored) / np.maximum(1.0 - left_over, np.float32(1e-6))
-    total += mirrored * pictures
+    np.subtract(1.0, left_over, out=left_over)
+    np.maximum(left_over, np.float32(1e-6), out=left_over)
+    np.subtract(1.0, mirrored, out=lent_by_others)
+    lent_by_others /= left_over
+    total *= lent_by_others
+    total += np.multiply(mirrored, pictures, out=lent)
     if pictures.dtype.kind == "u":
         np.rint(total, out=total)
         np.clip(total, 0.0, min(peak, np.iinfo(pictures.dtype).max), out=total)
@@ -370,71 +378,109 @@ class _Rim:
             Region(last, top, width, bottom),
         ]
         self.regions = [side for side in sides if side.left < side.right and side.top < side.bottom]
-        self._ends = np.cumsum([math.prod(region.shape) for region in self.regions]).tolist()
+        self._ends = list(accumulate(math.prod(region.shape) for region in self.regions))
 
-    def gathered(self, planes: Sequence[Samples]) -> Samples:
-        """Returns the samples of P planes of the output, P x rows x columns."""
-        samples = self._empty(len(planes), planes[0].dtype)
+    def tables(self, count: int, dtype: np.dtype[Any]) -> "_Tables":
+        """Returns memory for the samples of P planes; the next caller of this thread gets it too.
+
+        Args:
+            count: P.
+            dtype: Of the planes.
+        """
+        rows, columns = self._shape
+        size = rows * columns
+        flat = _scratch.floats((2 + 4 * count) * size)
+        alone, of_planes = flat[: 2 * size], flat[2 * size :].reshape(4, -1)
+        samples = [table.view(dtype)[: count * size] for table in of_planes[:2]]
+        pictures, seen, total, lent = (
+            table.reshape(count, rows, columns) for table in (*samples, *of_planes[2:])
+        )
+        return _Tables(pictures, seen, total, lent, *alone.reshape(2, rows, columns))
+
+    def gather(self, planes: Sequence[Samples], samples: Samples) -> None:
+        """Reads the samples of P planes of the output, P x rows x columns."""
         for plane, table in zip(planes, samples, strict=True):
             for region, part in self._parts(table):
                 part[...] = plane[region.within]
-        return samples
+            # What is over is computed with too, and may have been anything.
+            table.reshape(-1)[self._ends[-1] :] = 0
 
     def scatter(self, samples: Samples, planes: Sequence[Samples]) -> None:
-        """Writes what ``gathered`` returned, or what was made of it, to planes of the output."""
+        """Writes what ``gather`` read, or what was made of it, to planes of the output."""
         for plane, table in zip(planes, samples, strict=True):
             for region, part in self._parts(table):
                 plane[region.within] = part
 
-    def positions(self, piece: _Piece) -> Grid:
+    def positions(self, piece: _Piece) -> NDArray[np.float32]:
         """Returns where the samples are to be taken from in the planes of a frame."""
         if piece.bend is None:
-            # Not as a product of matrices: libraries put several threads on it, which then wait.
-            across, down = self._places
-            x, y, scale = (a * across + b * down + c for a, b, c in piece.matrix.tolist())
-            return Grid(x, y) if tuple(piece.matrix[2]) == (0, 0, 1) else Grid(x / scale, y / scale)
-        x, y = self._empty(2, np.dtype(np.float32))
-        for (region, to_x), (_, to_y) in zip(self._parts(x), self._parts(y), strict=True):
-            to_x[...], to_y[...] = piece.positions(region)
-        return Grid(x, y)
+            return np.asarray(cv2.perspectiveTransform(self._places, piece.matrix), np.float32)
+        positions = np.zeros_like(self._places)
+        for region, part in self._parts(positions):
+            part[..., 0], part[..., 1] = piece.positions(region)
+        return positions
 
-    def seen(self, piece: _Piece, positions: Grid, peak: float) -> Samples:
-        """Returns what a frame shows there, P x rows x columns."""
-        samples = self._empty(len(piece.planes), piece.planes[0].dtype)
-        for plane, table in zip(piece.planes, samples, strict=True):
-            sample(plane, positions, table, peak=peak)
-        return samples
-
-    def weight(self, piece: _Piece, positions: Grid) -> NDArray[np.float32]:
-        """Returns 0 outside of a frame, 1 from ``feather`` inside on; rows x columns."""
+    def weigh(self, piece: _Piece, positions: NDArray[np.float32], weight: Samples) -> None:
+        """Computes 0 outside of a frame, 1 from ``feather`` inside on; rows x columns."""
         inset = _inset(piece.planes[0].shape, piece.siting, self._feather)
         beyond = -0.5 * max(piece.siting.step_x, piece.siting.step_y) / self._feather
-        table: NDArray[np.float32] = self._empty(1, np.dtype(np.float32))[0]
-        sample(inset, positions, table, kernel="linear", edge="black", black=beyond)
-        return np.maximum(table, 0.0, out=table)
+        sample(inset, positions, weight, kernel="linear", edge="black", black=beyond)
+        np.maximum(weight, 0.0, out=weight)
 
     @cached_property
-    def _places(self) -> NDArray[np.float32]:
-        """Where the samples are in the output: x and y, 2 x rows x columns."""
-        places = self._empty(2, np.dtype(np.float32))
-        for axis in range(2):
-            for region, part in self._parts(places[axis]):
-                x, y = (np.arange(region.left, region.right), np.arange(region.top, region.bottom))
-                part[...] = y[:, None] if axis else x
-        return places
-
-    def _empty(self, count: int, dtype: np.dtype[Any]) -> Samples:
-        """Returns tables for the samples of all regions; what is over at their ends is nothing."""
+    def _shape(self) -> tuple[int, int]:
+        """Rows and columns of the tables; what is over at their end is nothing."""
         # OpenCV takes sides of less than 32767 samples: longer rims have longer rows.
         size = self._ends[-1]
         columns = max(_COLUMNS, math.isqrt(size) + 1)
-        return np.zeros((count, -(-size // columns), columns), dtype)
+        return -(-size // columns), columns
 
-    def _parts(self, table: Samples) -> Iterator[tuple[Region, Samples]]:
+    @cached_property
+    def _places(self) -> NDArray[np.float32]:
+        """Where the samples are in the output: rows x columns x 2; (0, 0) where there is none."""
+        places = np.zeros((*self._shape, 2), np.float32)
+        for region, part in self._parts(places):
+            part[..., 0] = np.arange(region.left, region.right)
+            part[..., 1] = np.arange(region.top, region.bottom)[:, None]
+        return places
+
+    def _parts(self, table: NDArray[Any]) -> Iterator[tuple[Region, NDArray[Any]]]:
         """Returns each region, and its part of a table as a rectangle."""
-        row = table.ravel()
+        depth = table.shape[2:]
+        samples = table.reshape(-1, *depth)
         for region, begin, end in zip(self.regions, [0, *self._ends], self._ends, strict=False):
-            yield region, row[begin:end].reshape(region.shape)
+            yield region, samples[begin:end].reshape(*region.shape, *depth)
+
+
+class _Tables(NamedTuple):
+    """What a fill works on: four times P x rows x columns, twice rows x columns."""
+
+    pictures: Samples
+    seen: Samples
+    total: NDArray[np.float32]
+    lent: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    left_over: NDArray[np.float32]
+
+
+class _Scratch(threading.local):
+    """Memory of a thread that is used again and again: fresh memory costs a fault every page."""
+
+    def __init__(self) -> None:
+        self._kept = np.empty(0, np.float32)
+
+    def floats(self, count: int) -> NDArray[np.float32]:
+        """Returns so many numbers, with what was left in them."""
+        if count > _MOST_KEPT:
+            return np.empty(count, np.float32)
+        if count > self._kept.size:
+            self._kept = np.empty(count, np.float32)
+        return self._kept[:count]
+
+
+# 8 MiB: rims are larger where most of a large frame is missing.
+_MOST_KEPT = 1 << 21
+_scratch = _Scratch()
 
 
 def _run(
@@ -454,9 +500,16 @@ def _run(
     size, last = sides[axis], sides[axis] - 1
     # Along a line of the output positions change monotonously: its ends are the extremes. The
     # position of sample t of an edge is (p t + q) / (r t + s).
+    rows = matrix.tolist()
+    place, scale = rows[axis], rows[2]
     edges = [
-        (matrix[[axis, 2]][:, [axis, 2]] + [[0.0, along], [0.0, swing]]).ravel().tolist()
-        for along, swing in (matrix[[axis, 2], 1 - axis] * end for end in (0, sides[1 - axis] - 1))
+        (
+            place[axis],
+            place[2] + place[1 - axis] * end,
+            scale[axis],
+            scale[2] + scale[1 - axis] * end,
+        )
+        for end in (0, sides[1 - axis] - 1)
     ]
     near, far = feather + bend, last - feather - bend
     if any(min(p - near * r, p - far * r, s, r * last + s) <= 0 for p, _, r, s in edges):
@@ -485,7 +538,8 @@ def _brightness_shifts(pieces: Sequence[_Piece]) -> NDArray[np.float32]:
     """
     height, width = pieces[0].planes[0].shape
     points = _spread_out(width, height)
-    places = np.stack([apply(piece.matrix, points) for piece in pieces])
+    places = points @ np.stack([piece.matrix for piece in pieces]).transpose(0, 2, 1)
+    places = places[..., :2] / places[..., 2:]
     inside = ((places >= 0) & (places <= (width - 1, height - 1))).all(axis=-1)
     columns, rows = np.clip(np.rint(places), 0, (width - 1, height - 1)).astype(np.intp).T
     own, *lent = (
@@ -502,9 +556,9 @@ def _brightness_shifts(pieces: Sequence[_Piece]) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=8)
 def _spread_out(width: int, height: int) -> Floats:
-    """Returns points all over a plane, in its samples."""
-    x, y = np.linspace(0, width - 1, 25), np.linspace(0, height - 1, 14)
-    return np.stack([axis.ravel() for axis in np.meshgrid(x, y)], axis=-1)
+    """Returns points all over a plane, in its samples: N x 3, the last of the three is 1."""
+    x, y = np.meshgrid(np.linspace(0, width - 1, 25), np.linspace(0, height - 1, 14))
+    return np.stack([x.ravel(), y.ravel(), np.ones(x.size)], axis=-1)
 
 
 @lru_cache(maxsize=8)

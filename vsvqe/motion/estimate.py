@@ -1,5 +1,6 @@
 """The motion of the camera between two pictures, and how far it can be trusted."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from . import mesh as meshes
 from .flow import FLOWS, FlowName, Matches, Picture, match
 from .mesh import Mesh
-from .transform import Floats, Matrix, apply, corners, decompose, points_from_pixels
+from .transform import Floats, Matrix, apply, decompose, farthest, points_from_pixels
 
 type ModelName = Literal["translation", "similarity", "affine", "homography", "rolling", "mesh"]
 
@@ -77,6 +78,9 @@ _MANY = 30
 _SHARE = 0.35
 # Below, the motion is more likely a chance than not.
 _DOUBTFUL = 0.2
+
+# One row in so many tells whether two pictures can be the same.
+_EQUAL_STEP = 40
 
 # No camera does more from one frame to the next: shift in heights, radians, log of the scale.
 _FASTEST = (0.6, 0.6, 0.35, 0.3)
@@ -162,10 +166,17 @@ def estimate(previous: Picture, current: Picture, settings: MotionSettings) -> M
             "two 8-bit H x W arrays of one size are needed, not "
             f"{previous.dtype} {previous.shape}, {current.dtype} {current.shape}"
         )
-    if np.array_equal(previous, current):
+    if _equal(previous, current):
         return Motion(np.eye(3), 1.0)
     matches = match(previous, current, settings.flow)
     return _motion(matches, settings.model, current.shape[1], current.shape[0])
+
+
+def _equal(previous: Picture, current: Picture) -> bool:
+    """Whether two pictures are the same; a few rows tell nearly all that are not."""
+    return np.array_equal(previous[::_EQUAL_STEP], current[::_EQUAL_STEP]) and np.array_equal(
+        previous, current
+    )
 
 
 class _Points(NamedTuple):
@@ -193,7 +204,7 @@ def _motion(matches: Matches, model: ModelName, width: int, height: int) -> Moti
     )
     points = followed.at(common)
     count = len(points.before)
-    across, along = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(points.before.T)), 0.0))
+    across, along = _spread(points.before)
     plain = _PLAIN.get(model, model)
     supported = [
         name
@@ -208,7 +219,7 @@ def _motion(matches: Matches, model: ModelName, width: int, height: int) -> Moti
     if confidence < _DOUBTFUL:
         return Motion(np.eye(3), confidence)
     aspect = width / height
-    if _farthest(matrix, aspect) * height < _LEAST:
+    if farthest(matrix, aspect) * height < _LEAST:
         return Motion(np.eye(3), confidence)
     mesh = None
     if plain != model and supported[-1] == plain and count >= _SUPPORT[model]:
@@ -217,6 +228,13 @@ def _motion(matches: Matches, model: ModelName, width: int, height: int) -> Moti
         else:
             mesh = _in_cells(_near(followed, matrix, height), matrix, aspect)
     return Motion(matrix, confidence, mesh)
+
+
+def _spread(points: Floats) -> tuple[float, float]:
+    """Returns the deviations of points across and along the line that fits them best."""
+    (xx, xy), (_, yy) = np.cov(points.T).tolist()
+    middle, reach = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
+    return math.sqrt(max(middle - reach, 0.0)), math.sqrt(middle + reach)
 
 
 def _threshold(height: int) -> float:
@@ -358,12 +376,6 @@ def _explains(gain: float, error: float, parameters: float, fewer: float, count:
 def _error(moved: Floats, after: Floats, weights: Floats) -> float:
     """Returns the weighted sum of squares of what a motion leaves."""
     return float(weights @ np.square(moved - after).sum(axis=1))
-
-
-def _farthest(matrix: Matrix, aspect: float) -> float:
-    """Returns how far a motion moves the corner of the frame that it moves most."""
-    points = corners(aspect)
-    return float(np.linalg.norm(apply(matrix, points) - points, axis=1).max())
 
 
 type _Fit = Callable[[Floats], Matrix]

@@ -105,7 +105,7 @@ def _textured_points(picture: Picture) -> tuple[Points, NDArray[np.float64]]:
     row, column = np.divmod(np.arange(rows * columns), columns)
     y = top + row * cell + best // cell
     x = left + column * cell + best % cell
-    found = cells.max(axis=1)
+    found = np.take_along_axis(cells, best[:, None], axis=1)[:, 0]
     textured = found > _FLAT
     points = np.stack([x, y], axis=1)[textured].astype(np.float32) * 2 + np.float32(0.5)
     return points, np.minimum(found[textured] / _TEXTURED, 1.0).astype(np.float64)

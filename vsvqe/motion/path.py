@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from .estimate import Motion
 from .mesh import COLUMNS, ROWS, Mesh
-from .transform import Floats, Matrix, apply, compose, corners, similarities
+from .transform import Floats, Matrix, compose, farthest, similarities
 
 type MethodName = Literal["kalman", "gaussian", "l1"]
 
@@ -213,10 +213,7 @@ class Track:
         matrix = turn @ _residue(residues, centre - first, settings.smoothing)
         if not np.isfinite(matrix).all():
             return np.eye(3)
-        points = corners(_WIDE)
-        if np.linalg.norm(apply(matrix, points) - points, axis=1).max() < _LEAST:
-            return np.eye(3)
-        return matrix
+        return np.eye(3) if farthest(matrix, _WIDE) < _LEAST else matrix
 
     def bend(self, centre: int, settings: PathSettings, *, reach: int | None = None) -> Mesh | None:
         """Returns what steadies a frame beside its ``correction``; see the function of this name.

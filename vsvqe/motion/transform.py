@@ -5,6 +5,8 @@ goes right, y goes down, and the unit is the height of the frame. So it is the s
 resolution. A motion maps a point of one frame to where the same content is in the next one.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -88,6 +90,33 @@ def corners(aspect: float) -> Floats:
     """Returns the four corners of a frame of this ratio of width to height, 4 x 2."""
     x, y = aspect / 2, 0.5
     return np.array([[-x, -y], [x, -y], [-x, y], [x, y]])
+
+
+def farthest(matrix: Matrix, aspect: float) -> float:
+    """Returns how far a motion moves that corner of the frame that it moves most, in heights.
+
+    Args:
+        matrix: In centred units.
+        aspect: Width over height of the frame.
+
+    Returns:
+        A distance; infinity where a corner has no place, or where it is no number.
+
+    Example:
+        >>> from vsvqe.motion.transform import compose, farthest
+        >>> round(farthest(compose(dx=0.3, dy=-0.4), 16 / 9), 6)
+        0.5
+    """
+    # Plain numbers: for four points NumPy would take several times as long.
+    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
+    most = 0.0
+    for x, y in corners(aspect).tolist():
+        scale = g * x + h * y + i
+        if not scale:
+            return math.inf
+        moved = math.hypot((a * x + b * y + c) / scale - x, (d * x + e * y + f) / scale - y)
+        most = max(most, moved if not math.isnan(moved) else math.inf)
+    return most
 
 
 def decompose(matrix: Matrix) -> tuple[float, float, float, float]:

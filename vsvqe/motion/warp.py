@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .mesh import COLUMNS, ROWS, Mesh, hats
-from .transform import Matrix, corners, normalised, pixel_units
-from .transform import apply as mapped
+from .transform import Matrix, farthest, normalised, pixel_units
 
 type Samples = NDArray[Any]
 """A plane: uint8, uint16, float16 or float32."""
@@ -91,8 +90,7 @@ def moves(correction: Matrix, width: int, height: int, bend: Mesh | None = None)
     """Whether a correction, and what it is bent by, shifts pixels of a frame perceptibly."""
     if bend is not None and np.abs(bend).max() * height > _IMPERCEPTIBLE:
         return True
-    points = corners(width / height)
-    return bool(np.abs(mapped(correction, points) - points).max() * height > _IMPERCEPTIBLE)
+    return farthest(correction, width / height) * height > _IMPERCEPTIBLE
 
 
 def for_plane(correction: Matrix, width: int, height: int, siting: Siting) -> Matrix:
@@ -168,7 +166,7 @@ def grid(matrix: Matrix, region: Region, bend: Bend | None = None) -> Grid:
 
 def sample(
     plane: Samples,
-    positions: Grid,
+    positions: Grid | NDArray[np.float32],
     out: Samples,
     *,
     kernel: Kernel | Literal["linear"] = "bicubic",
@@ -180,7 +178,8 @@ def sample(
 
     Args:
         plane: The input.
-        positions: Where to sample it.
+        positions: Where to sample it, in its own samples; x and y may be those of an array of
+            H x W x 2 too.
         out: Takes the result; the same type as ``plane``, the size of ``positions``.
         kernel: ``"bicubic"`` (Keys, a = -0.75), ``"lanczos"`` (four lobes) or ``"linear"`` (for
             what is no picture).
@@ -203,11 +202,12 @@ def sample(
         [[3.5, 4.5]]
     """
     options = _options(kernel, edge, black)
+    maps: tuple[Any, Any] = positions if isinstance(positions, Grid) else (positions, None)
     _resampled(
         plane,
         out,
         peak,
-        lambda source, target: cv2.remap(source, *positions, dst=target, **options),
+        lambda source, target: cv2.remap(source, *maps, dst=target, **options),
     )
 
 
