@@ -120,6 +120,13 @@ def test_views_are_many() -> None:
     assert all(0.8 <= view.gain <= 1.2 for view in drawn)
 
 
+def test_views_of_one_size() -> None:
+    torch.manual_seed(1)
+    sizes = [Views(0.25, 2.0, 2.0).draw().size for _ in range(300)]
+    assert set(sizes) == {1.0, 2.0}
+    assert 0.15 < sizes.count(2.0) / len(sizes) < 0.35
+
+
 def test_filters_against_scipy() -> None:
     torch.manual_seed(3)
     pictures = torch.rand(2, 3, 31, 37)

@@ -215,6 +215,8 @@ class Trainer[B: Movable]:
             sampler=range(self._step, steps),
             num_workers=settings.workers,
             pin_memory=self._device.type == "cuda",
+            # It draws a seed when it starts, which a training that goes on must not notice.
+            generator=torch.Generator(),
         )
         with tqdm(total=steps, initial=self._step, mininterval=10.0, unit="step") as bar:
             started = time.monotonic()
@@ -311,6 +313,8 @@ class Trainer[B: Movable]:
             self._ema.load_state_dict(state["ema"])
             self._optimiser.load_state_dict(state["optimiser"])
             if self._rival:
+                if "opponent" not in state:
+                    raise ValueError(f"{path} has no opponent: it is of another training")
                 self._rival.load_state_dict(state["opponent"])
             torch.set_rng_state(state["torch_rng"])
             self._step = state["step"]
