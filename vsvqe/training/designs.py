@@ -40,6 +40,8 @@ _HALVED = Views(1.0 / 3.0, 2.0, 2.0)
 # Features of the discriminator at full size. RealBasicVSR has 64, for networks of 16 times as many
 # weights as the light ones.
 _JUDGE_CHANNELS = 16
+# Twice that of the network, as there.
+_JUDGE_RATE = 2e-4
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def _real_by_four(net: nn.Module, material: Material) -> tasks.Detail:
 
 
 def _adversarial(net: nn.Module, material: Material) -> tasks.Detail:
-    judge = Judge(UNetDiscriminator(channels=_JUDGE_CHANNELS))
+    judge = Judge(UNetDiscriminator(channels=_JUDGE_CHANNELS), _JUDGE_RATE)
     steady = _steady(_real(net, material, _perceptual(material, _BANK)))
     return replace(steady, opponent=judge)
 
