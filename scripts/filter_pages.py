@@ -62,8 +62,8 @@ def deblock(original: vs.VideoNode, folder: Path) -> Image.Image:
     return sheet(
         original,
         Column("x264 CRF 34", damaged),
-        Column("deblock-fast-v2", vqe.Deblock(damaged, model="deblock-fast-v2")),
-        Column("deblock-balanced-v2", vqe.Deblock(damaged)),
+        Column("deblock-fast-v3", vqe.Deblock(damaged, model="fast")),
+        Column("deblock-balanced-v3", vqe.Deblock(damaged)),
     )
 
 

@@ -119,7 +119,13 @@ class Study:
         parameters = sum(int(np.prod(w.dims)) for w in weights if len(w.dims) in (1, 4))
         through = session_windows(path)
         scale = self.base.scale
-        measured = gains(self.valid, DAMAGED[scale], self.base.window, scale, through)
+        measured = gains(
+            self.valid,
+            DAMAGED[scale],
+            self.base.window,
+            scale,
+            lambda batch: through(batch.y, batch.uv),
+        )
         self.rows.append(Row(name, path, parameters, measured, {}))
         log.info("%s: %s", name, measured)
         return path

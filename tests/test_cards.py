@@ -1,5 +1,6 @@
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 import vapoursynth as vs
@@ -7,7 +8,7 @@ from support.clips import all_same, scene
 
 import vsvqe as vqe
 from vsvqe import cards
-from vsvqe.cards import Card, ModelFile, find, list_models
+from vsvqe.cards import Card, ModelFile, find, list_models, newest
 from vsvqe.inference.errors import ModelError
 
 SHIPPED = [card.name for card in vqe.list_models()]
@@ -24,7 +25,7 @@ def test_every_task_has_a_model():
         task: [card.name for card in vqe.list_models(task)]
         for task in ("deblock", "superres", "astf", "damage")
     }
-    assert names["deblock"] == ["deblock-balanced-v2", "deblock-fast-v2"]
+    assert names["deblock"] == ["deblock-balanced-v2", "deblock-balanced-v3", "deblock-fast-v3"]
     assert "superres-x2-fast-v1" in names["superres"]
     assert names["astf"] == ["astf-fast-v2"]
     assert len(names["damage"]) == 1
@@ -68,7 +69,7 @@ def test_a_copy_elsewhere_works(models):
 
 
 def test_wrong_hash(models):
-    file = models / "deblock-balanced-v2.onnx"
+    file = models / "deblock-balanced-v3.onnx"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
@@ -76,39 +77,39 @@ def test_wrong_hash(models):
 
 
 def test_truncated(models):
-    file = models / "deblock-balanced-v2.onnx"
+    file = models / "deblock-balanced-v3.onnx"
     file.write_bytes(file.read_bytes()[:1000])
     assert "install vsvqe again" in refused("damaged or was changed")
 
 
 def test_missing(models):
-    (models / "deblock-balanced-v2.onnx").unlink()
+    (models / "deblock-balanced-v3.onnx").unlink()
     assert "install vsvqe again" in refused("can't be read")
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[]", '"text"', "{}", '{"name": "deblock-balanced-v2"}', ""]
+    "content", ["{", "[]", '"text"', "{}", '{"name": "deblock-balanced-v3"}', ""]
 )
 def test_broken_card(models, content):
-    (models / "deblock-balanced-v2.json").write_text(content)
+    (models / "deblock-balanced-v3.json").write_text(content)
     cards._cards.cache_clear()
-    assert "deblock-balanced-v2.json" in refused("card")
+    assert "deblock-balanced-v3.json" in refused("card")
 
 
 def test_card_with_an_unknown_field(models):
-    path = models / "deblock-balanced-v2.json"
+    path = models / "deblock-balanced-v3.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"colour": "red"}))
     cards._cards.cache_clear()
     assert "colour" in refused("card")
 
 
 def test_missing_damage_model(models):
-    for name in ("damage-v1.onnx", "damage-v1.json"):
+    for name in ("damage-v2.onnx", "damage-v2.json"):
         (models / name).unlink()
     cards._cards.cache_clear()
-    refused("damage", strength="auto")
-    # Without "auto" it is not missed.
-    assert vqe.Deblock(scene(length=1), backend="cpu").get_frame(0).width == 64
+    refused("damage")
+    # Where nothing is to be estimated, it is not missed.
+    assert vqe.Deblock(scene(length=1), qp=30, backend="cpu").get_frame(0).width == 64
 
 
 def test_no_models_at_all(models):
@@ -116,14 +117,14 @@ def test_no_models_at_all(models):
         file.unlink()
     cards._cards.cache_clear()
     assert vqe.list_models() == []
-    refused("deblock-balanced-v2")
+    refused("deblock-balanced-v3")
 
 
 def test_damage_done_later_is_noticed(models):
     clip = scene(length=2)
     before = vqe.Deblock(clip, backend="cpu")
     wanted = before.get_frame(1)
-    file = models / "deblock-balanced-v2.onnx"
+    file = models / "deblock-balanced-v3.onnx"
     file.write_bytes(file.read_bytes()[:-1])
     refused("damaged")
     # What is open already goes on.
@@ -131,19 +132,31 @@ def test_damage_done_later_is_noticed(models):
 
 
 def test_errors_say_what_there_is():
-    with pytest.raises(ModelError, match="deblock-balanced-v2"):
+    with pytest.raises(ModelError, match="deblock-balanced-v3"):
         find("nothing", "deblock")
-    assert isinstance(find("deblock-balanced-v2", "deblock"), Card)
+    assert isinstance(find("deblock-balanced-v3", "deblock"), Card)
     assert all_same(
-        vqe.Deblock(scene(length=1), model="deblock-balanced-v2", backend="cpu"),
+        vqe.Deblock(scene(length=1), model="deblock-balanced-v3", backend="cpu"),
         vqe.Deblock(scene(length=1), backend="cpu"),
     )
 
 
 @pytest.mark.parametrize("task", ["deblock", "astf"])
 def test_a_variant_is_enough_where_there_is_one(task: str) -> None:
-    for card in list_models(task):
+    for card in newest(list_models(task)):
         assert find(card.variant, task) == card
+
+
+def test_the_newest_version_is_the_one_with_the_highest_number(models: Path) -> None:
+    (card,) = newest(list_models("astf"))
+    fields = json.loads((models / f"{card.name}.json").read_text())
+    later = card.name.rpartition("-v")[0] + "-v10"
+    (models / f"{later}.json").write_text(json.dumps(fields | {"name": later}))
+    cards._cards.cache_clear()
+    assert [each.name for each in newest(list_models("astf"))] == [later]
+    assert find(card.name, "astf") == card
+    found = find(card.variant, "astf")
+    assert isinstance(found, Card) and found.name == later
 
 
 def test_a_variant_of_several_scales_is_for_the_filter() -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ class Card:
     """By which ``model=`` finds it."""
     task: str
     """``"deblock"``, ``"superres"``, ``"astf"`` (the second stage of ``ASTF``) or ``"damage"`` (the
-    estimate behind ``strength="auto"``)."""
+    estimate of how coarsely video was quantised)."""
     description: str
     """What it is good for, in a sentence."""
     scale: int
@@ -49,6 +49,9 @@ class Card:
     """Names of the residuals, of a model that gives several."""
     refines: str | None = None
     """Name of the model whose pictures it takes, if it does not take the clip's own."""
+    response: tuple[tuple[float, float, float], ...] = ()
+    """How much of its residual is to be added: quantisers on the scale of H.264 and HEVC, and for
+    each the factors of luma and chroma, linear in between. Empty: always all of it."""
     detail: str | None = None
     """Name of the sibling that ``detail=`` moves towards, if there is one."""
     training: dict[str, Any] = field(default_factory=dict, hash=False)
@@ -66,6 +69,11 @@ class Card:
         """The word before the version in its name, such as ``"fast"`` or ``"balanced"``."""
         *_, word, _ = ("", *self.name.split("-"))
         return word
+
+    @property
+    def version(self) -> int:
+        """The number at the end of its name."""
+        return int(self.name.rpartition("-v")[2])
 
     @property
     def path(self) -> Path:
@@ -103,12 +111,18 @@ def list_models(task: str | None = None) -> list[Card]:
     return [card for card in _cards() if task is None or card.task == task]
 
 
+def newest(cards: Iterable[Card]) -> list[Card]:
+    """Returns those of which there is no newer version, by name."""
+    last = {card.name.rpartition("-v")[0]: card for card in sorted(cards, key=lambda c: c.version)}
+    return sorted(last.values(), key=lambda card: card.name)
+
+
 def find(model: str | Path, task: str) -> Card | ModelFile:
     """Looks up a model by its name or path and checks that its file is whole.
 
     Args:
-        model: Name of a shipped model, its variant where the task has one model of that variant, or
-            path of an ``.onnx`` file or a checkpoint.
+        model: Name of a shipped model, its variant where the task has one model of that variant
+            (the newest version is taken), or path of an ``.onnx`` file or a checkpoint.
         task: What the model must be for, if it is a shipped one.
 
     Raises:
@@ -126,7 +140,7 @@ def find(model: str | Path, task: str) -> Card | ModelFile:
                 )
             _check(card)
             return card
-    variants = [card for card in list_models(task) if card.variant == str(model)]
+    variants = newest(card for card in list_models(task) if card.variant == str(model))
     if len(variants) == 1:
         _check(variants[0])
         return variants[0]
@@ -173,7 +187,11 @@ def _read_cards() -> Iterator[Card]:
     for path in models_folder().glob("*.json"):
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
-            lists = {"offsets": tuple(fields["offsets"])}
-            yield Card(**fields | lists | {"branches": tuple(fields.get("branches", ()))})
+            tuples = {
+                "offsets": tuple(fields["offsets"]),
+                "branches": tuple(fields.get("branches", ())),
+                "response": tuple(map(tuple, fields.get("response", ()))),
+            }
+            yield Card(**fields | tuples)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ModelError(f"the model card {path} can't be read: {error}") from error

@@ -140,9 +140,11 @@ def test_every_chunk_is_computed_once(monkeypatch):
     runs = []
     run = CpuSession.run
 
-    def counted(self, *arguments):
-        runs.append(1)
-        return run(self, *arguments)
+    def counted(self, inputs, *others):
+        # The estimate of the quantiser takes luma alone.
+        if len(inputs) == 2:
+            runs.append(1)
+        return run(self, inputs, *others)
 
     monkeypatch.setattr(CpuSession, "run", counted)
     clip = vqe.Deblock(source(20), backend="cpu", length=5)

@@ -43,11 +43,22 @@ def normalised(
 
 
 def residuals(
-    task: str, frames: Sequence[Planes], format: vs.VideoFormat, full_range: bool
+    task: str,
+    frames: Sequence[Planes],
+    format: vs.VideoFormat,
+    full_range: bool,
+    qp: float | None = None,
 ) -> list[Planes]:
     """The residual of each frame by a task's default model, in codes, at its output size.
 
     Every frame is computed alone, from its own window; the ends repeat.
+
+    Args:
+        task: Whose default model.
+        frames: All frames of the clip.
+        format: Theirs.
+        full_range: Whether codes have the full range.
+        qp: The quantiser; ``None``: each frame's as ``quantisers`` estimates it.
     """
     model = cards.models_folder() / f"{DEFAULTS[task]}.onnx"
     session = ort.InferenceSession(str(model), providers=["CPUExecutionProvider"])
@@ -56,6 +67,7 @@ def residuals(
     # The flow is that of 8-bit codes of limited range.
     codes = np.clip(np.rint(y[:, 0] * 219 + 16), 0, 255).astype(np.uint8)
     result = []
+    given = [qp] * len(frames) if qp is not None else quantisers(y, uv, codes, card["aligned"])
     for n in range(len(frames)):
         if card["aligned"]:
             window = aligned_window(y[:, 0], uv, codes, n, card["offsets"])
@@ -64,11 +76,30 @@ def residuals(
             window = {"y": y[chosen], "uv": uv[chosen]}
         y_residual, uv_residual = session.run(None, window)
         luma, chroma = limits(format, full_range, False)[1], limits(format, full_range, True)[1]
+        if card.get("response"):
+            knots, *factors = zip(*card["response"], strict=True)
+            luma *= np.interp(given[n], knots, factors[0])
+            chroma *= np.interp(given[n], knots, factors[1])
         planes: Planes = [y_residual[0, 0] * luma]
         if len(frames[0]) > 1:
             planes += [uv_residual[0, 0] * chroma, uv_residual[0, 1] * chroma]
         result.append(planes)
     return result
+
+
+def quantisers(
+    y: NDArray[np.float32], uv: NDArray[np.float32], codes: NDArray[np.uint8], aligned: bool = True
+) -> list[float]:
+    """What the shipped estimate says of each frame, from it and the next, aligned or as it is."""
+    (card,) = cards.list_models("damage")
+    session = ort.InferenceSession(str(card.path), providers=["CPUExecutionProvider"])
+    estimates = []
+    for n in range(len(y)):
+        couple = np.swapaxes(y[[n, min(n + 1, len(y) - 1)]], 0, 1)
+        if aligned:
+            couple = aligned_window(y[:, 0], uv, codes, n, (0, 1))["y"]
+        estimates.append(float(session.run(None, {"y": couple})[0][0]))
+    return estimates
 
 
 def aligned_window(

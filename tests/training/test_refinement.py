@@ -82,7 +82,7 @@ def test_stage_1_of_a_crop_is_the_crop_of_stage_1() -> None:
         inner, half = slice(by, side - by), slice(by // 2, (side - by) // 2)
         a, b = y[..., inner, inner], uv[..., half, half]
         own, chroma = a[:, centre : centre + 1], b[:, centre]
-        return Batch(a, b, own, chroma, own, chroma, torch.zeros(1))
+        return Batch(a, b, own, chroma, own, chroma, torch.zeros(1), torch.zeros(1))
 
     whole = stage1.enhanced(batch(0), stage1.margin + cut)
     part = stage1.enhanced(batch(cut), stage1.margin)

@@ -10,7 +10,7 @@ import rich_click as click
 
 import vsvqe
 
-from ..cards import list_models
+from ..cards import list_models, newest
 from ..checkpoints import SUFFIXES
 from ..evaluation import traditional
 from ..inference.backends import NAMES
@@ -49,7 +49,7 @@ def _model(task: str) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         names = [card.name for card in list_models(task)]
-        short = [card.name for card in list_models(task) if card.variant == text]
+        short = [card.name for card in newest(list_models(task)) if card.variant == text]
         if text in names or Path(text).suffix.lower() in (".onnx", *SUFFIXES):
             return text
         if short:
@@ -77,7 +77,12 @@ ENTRIES = (
         "[MODEL]",
         "Remove what compression left. MODEL is balanced (what the bare option takes), fast, or "
         "the path of an .onnx file or a checkpoint.",
-        (Setting("strength", "strength", "Of --deblock: 0 to 1, or auto. [1]", _strength),),
+        (
+            Setting("strength", "strength", "Of --deblock: 0 to 1, or auto. [1]", _strength),
+            Setting(
+                "qp", "qp", "Of --deblock: the quantiser or CRF of the input. [estimated]", float
+            ),
+        ),
     ),
     Entry(
         "stabilize",

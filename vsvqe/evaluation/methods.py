@@ -15,7 +15,7 @@ import vapoursynth as vs
 
 import vsvqe
 
-from ..cards import Card, list_models
+from ..cards import Card, list_models, newest
 from ..metrics.psnr import psnr
 from . import chains
 from .pictures import Bytes, Planes, as_clip, read
@@ -199,7 +199,7 @@ def _ffmpeg() -> str | None:
 
 def _our_deblock(backend: str) -> list[Method]:
     result = []
-    for card in list_models("deblock"):
+    for card in newest(list_models("deblock")):
         for strength in (1.0, "auto"):
 
             def run(
@@ -207,7 +207,8 @@ def _our_deblock(backend: str) -> list[Method]:
             ) -> Candidates:
                 yield "", vsvqe.Deblock(clip, strength, card.name, backend=backend)  # type: ignore[arg-type]
 
-            used = [card, *(list_models("damage") if strength == "auto" else [])]
+            metered = card.response or strength == "auto"
+            used = [card, *(list_models("damage") if metered else [])]
             shown = "strength=1" if strength == 1.0 else 'strength="auto"'
             result.append(
                 Method(
@@ -231,13 +232,14 @@ def _our_superres(recipe: Recipe, backend: str) -> list[Method]:
         version = _version([card], backend)
         result.append(Method(card.name, version, run, card.name))
     if recipe.encoder is not None and cards:
-        chained = [*list_models("deblock")[:1], _default(cards, scale)]
+        chained = [*newest(list_models("deblock"))[:1], _default(cards, scale)]
 
         def both(clip: vs.VideoNode) -> Candidates:
             deblocked = vsvqe.Deblock(clip, backend=backend)
             yield "", vsvqe.SuperRes(deblocked, scale, backend=backend)
 
-        version = _version([*list_models("deblock"), *cards], backend)
+        shipped = [*list_models("deblock"), *list_models("damage"), *cards]
+        version = _version(shipped, backend)
         result.append(Method(" + ".join(card.name for card in chained), version, both))
     return result
 

@@ -12,12 +12,12 @@ from ..graph import scenes
 from ..graph.clips import ClipFacts, checked, facts
 from ..inference.backends import AnyBackend
 from ..inference.probe import probe
-from .damage import estimator
 from .file_model import by_file
 from .options import Options, errors_named, number, plane_indices
-from .residual import Weigh, prepared, residual
+from .quantiser import Weighing
+from .residual import prepared, residual
 
-DEFAULT_MODEL = "deblock-balanced-v2"
+DEFAULT_MODEL = "deblock-balanced-v3"
 
 
 def Deblock(
@@ -26,6 +26,7 @@ def Deblock(
     model: str | Path = DEFAULT_MODEL,
     planes: int | Sequence[int] | None = None,
     *,
+    qp: float | None = None,
     backend: str | AnyBackend = "auto",
     device_index: int = 0,
     num_streams: int | None = None,
@@ -51,9 +52,8 @@ def Deblock(
             and size, at least 16x16; progressive. 4:2:0 and GRAY go to the model as they are; of
             other formats it sees a 4:2:0 version, and their own chroma gets its residual.
         strength: 0 gives the clip back untouched, 1 is the model's own opinion, values between
-            mix linearly. ``"auto"`` estimates how damaged each picture is and goes from 1 (an
-            estimated PSNR of 44.5 dB and less against the uncompressed source) to 0 (48 dB and
-            more), so that clean video is left alone; only for the shipped models.
+            mix linearly. ``"auto"`` goes from 1 (at a quantiser of 20 and more) to 0 (14 and
+            less), so that clean video is left alone; only for the shipped models.
         model: Name of a shipped model (``vqe.list_models("deblock")``) or a word of it,
             ``"balanced"`` or ``"fast"``; or path of an ``.onnx`` image model (N x C x H x W, RGB or
             luma, float32 or float16), or of a PyTorch checkpoint (``.pth``, ``.pt``, ``.ckpt``,
@@ -61,6 +61,9 @@ def Deblock(
             a bicubic reduction to the clip's size.
         planes: Planes to process, as in the core's filters: an index, several, or ``None`` for
             all. The others are copied.
+        qp: How coarsely the video was quantised: the QP of H.264 and HEVC, 0 to 51, or the CRF
+            of x264 and x265. The shipped models take more away where compression was strong, and
+            less where it was slight. ``None`` estimates it from every frame and the next.
         backend: ``"auto"`` takes the fastest that works here (CUDA, OpenVINO, ONNX Runtime on the
             CPU; PyTorch for checkpoints that these can't run); ``"cpu"``, ``"cuda"``,
             ``"tensorrt"``, ``"openvino"`` or ``"torch"`` take that one or fail; ``vqe.Backend``
@@ -109,17 +112,23 @@ def Deblock(
             if isinstance(strength, str):
                 raise ValueError(f"strength={strength!r} must be a number from 0 to 1 or 'auto'")
             strength = number("strength", strength, 0.0, 1.0)
+        if qp is not None:
+            qp = number("qp", qp, 0.0, 51.0)
         chosen = plane_indices(planes, clip.format.num_planes)
         found = find(model, "deblock")
         clip_facts = facts(clip)
         if strength == 0.0 or not chosen:
             return clip
         if isinstance(found, Card):
-            return _by_residual(clip, clip_facts, found, options, strength, chosen)
+            return _by_residual(clip, clip_facts, found, options, strength, qp, chosen)
         if strength == "auto":
             raise ValueError(
                 "strength='auto' needs a shipped model; give a number from 0 to 1 with "
                 f"model={str(model)!r}"
+            )
+        if qp is not None:
+            raise ValueError(
+                f"qp={qp:g} is for the shipped models; leave it out with model={str(model)!r}"
             )
         return _by_file(clip, clip_facts, found, options, strength, chosen)
 
@@ -130,23 +139,17 @@ def _by_residual(
     card: Card,
     options: Options,
     strength: float | Literal["auto"],
+    qp: float | None,
     chosen: Sequence[int],
 ) -> vs.VideoNode:
     held, seen = prepared(clip, clip_facts, options)
 
-    def weigh(shape: tuple[int, ...]) -> Weigh:
-        return estimator(options, shape, card.radius)
-
-    wanted = residual(
-        seen,
-        clip_facts,
-        card,
-        options,
-        name="Deblock",
-        weigh=weigh if strength == "auto" else None,
-    )
+    if strength == "auto" or card.response:
+        weighing, weight = Weighing(response=card.response, strength=strength, qp=qp), 1.0
+    else:
+        weighing, weight = None, strength
+    wanted = residual(seen, clip_facts, card, options, name="Deblock", weighing=weighing)
     wanted = plane_graph.residual_like(wanted, clip.format, clip_facts, clip.width, clip.height)
-    weight = 1.0 if strength == "auto" else strength
     result = plane_graph.added(held, [(wanted, weight)], clip.format, clip_facts, chosen)
     return scenes.cleaned(result)
 

@@ -1,12 +1,11 @@
 """Own models (planes layout): a clip in, the residual that the model wants added out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import batched
 
 import numpy as np
 import vapoursynth as vs
-from numpy.typing import NDArray
 
 from ..cards import Card
 from ..graph import chunks, flow, planes, scenes
@@ -17,13 +16,11 @@ from ..inference.tiles import Geometry, Size, TiledRunner
 from ..inference.workspace import Workspace
 from ..motion.alignment import alignment
 from .options import Options, half_precision
+from .quantiser import Meter, Plane, Weighing
 from .sessions import Sessions
 
 # The model's smallest unit: two luma pixels and one chroma sample.
 _CELL = 2
-
-type Weigh = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""Takes the luma of a window (T x 1 x H x W), returns a weight for each of its T frames."""
 
 
 def residual(
@@ -33,10 +30,10 @@ def residual(
     options: Options,
     *,
     name: str,
-    weigh: Callable[[tuple[int, ...]], Weigh] | None = None,
+    weighing: Weighing | None = None,
 ) -> vs.VideoNode:
     """Runs a model of the planes layout that gives one residual; see ``residuals``."""
-    (result,) = residuals(seen, facts, card, options, name=name, weigh=weigh)
+    (result,) = residuals(seen, facts, card, options, name=name, weighing=weighing)
     return result
 
 
@@ -47,7 +44,7 @@ def residuals(
     options: Options,
     *,
     name: str,
-    weigh: Callable[[tuple[int, ...]], Weigh] | None = None,
+    weighing: Weighing | None = None,
     kept: int = 0,
 ) -> list[vs.VideoNode]:
     """Runs a model of the planes layout over a clip.
@@ -58,7 +55,7 @@ def residuals(
         card: The model.
         options: Checked common parameters.
         name: The filter, for error messages.
-        weigh: Given the shape of the luma input, returns what weighs each frame's residual.
+        weighing: How much of each frame's residual is wanted; ``None``: all.
         kept: Frames whose residuals are kept, for who asks again.
 
     Returns:
@@ -101,15 +98,24 @@ def residuals(
     )
     plan = options.plan(card.radius, seen, opened.backend)
     reader = planes.PlaneReader(seen, facts)
-    weights = weigh((frames, 1, seen.height, seen.width)) if weigh else None
     format = planes.residual_format(seen)
 
     height, width = seen.height, seen.width
+    given_factors = weighing.given(length) if weighing else None
+    metered = weighing is not None and given_factors is None
+    meter = Meter(options, (length, 2, height, width)) if metered else None
     run = [(frames, 1, height, width), (frames, 2, height // 2, width // 2)]
     windows = [(count, channels * n, h, w) for _, n, h, w in run]
     given = length if card.aligned else frames - 2 * card.radius
     results = [(given, n, h * card.scale, w * card.scale) for _, n, h, w in run] * branches
     workspace = Workspace([*run, *windows, *results] if card.aligned else [*run, *results])
+
+    def couples(inputs: Sequence[Plane], y: Plane) -> tuple[Plane, Plane]:
+        """Returns the luma of the frames of a chunk and of the next of each."""
+        if card.aligned:
+            return inputs[0][:, card.offsets.index(0)], inputs[0][:, card.offsets.index(1)]
+        next_ones = np.minimum(np.arange(overlap, overlap + length) + 1, frames - 1)
+        return y[overlap:][:length, 0], y[next_ones, 0]
 
     def process(window: Sequence[vs.VideoFrame], out: Sequence[chunks.Picture]) -> None:
         with workspace.borrowed() as (y, uv, *others):
@@ -132,16 +138,18 @@ def residuals(
                 )
                 side_by_side(job for jobs in chained for job in jobs)
             runner.run(inputs or [y, uv], outputs)
-            weight = weights(y) if weights else None
+            factors = given_factors
+            if meter is not None and weighing is not None:
+                factors = weighing.factors(meter(*couples(inputs, y)))
             for i, picture in enumerate(out):
                 for branch, (luma, chroma) in enumerate(batched(outputs, 2)):
                     results = (luma[spare + i, 0], *chroma[spare + i])
-                    for plane, result in zip(picture, results, strict=False):
-                        target = plane[branch * len(result) :][: len(result)]
-                        if weight is None:
-                            np.copyto(target, result)
+                    for plane, (target, result) in enumerate(zip(picture, results, strict=False)):
+                        part = target[branch * len(result) :][: len(result)]
+                        if factors is None:
+                            np.copyto(part, result)
                         else:
-                            np.multiply(result, weight[overlap + i], out=target)
+                            np.multiply(result, factors[i, min(plane, 1)], out=part)
 
     # The branches of a frame lie under each other.
     result = chunks.in_chunks(

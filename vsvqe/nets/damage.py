@@ -1,4 +1,4 @@
-"""A tiny network that tells how badly a luma plane was damaged by compression."""
+"""A tiny network that tells how coarsely video was quantised when it was compressed."""
 
 from __future__ import annotations
 
@@ -9,24 +9,30 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vsvqe.nets.blocks import NEGATIVE_SLOPE
+from vsvqe.nets.window import Window
 
-BEST_PSNR = 50.0
-WORST_PSNR = 25.0
+FINEST = 8.0
+COARSEST = 51.0
+"""Quantisers that it may tell, on the scale of H.264 and HEVC."""
 
 BLOCK = 4
 # Keeps logarithms of details finite: half a code of 8-bit video.
 LEAST_DETAIL = 0.5 / 219.0
-# Bring logarithms of details, and decibels, to about mean 0 and deviation 1.
+# Bring logarithms of details, and quantisers, to about mean 0 and deviation 1.
 DETAIL_SCALE, DETAIL_OFFSET = 0.5, 1.5
-PSNR_SCALE, PSNR_OFFSET = 5.0, 38.0
+QUANTISER_SCALE, QUANTISER_OFFSET = 9.0, 28.0
 
 
 class DamageNet(nn.Module):
-    """Estimates PSNR-Y against the unknown original.
+    """Estimates the quantiser of the encoder.
 
-    Compression shows in which details are missing, over orders of magnitude: so the network looks
-    at the logarithms of the cosine transform of every block, and averages over the picture.
+    Compression shows in which details are missing, over orders of magnitude, and in how much of a
+    frame is taken over unchanged into the next: so the network looks at the logarithms of the
+    cosine transform of every block of a frame and of its difference to the next one, brought to
+    where its content is, and averages over the picture.
     """
+
+    window = Window((0, 1), aligned=True)
 
     def __init__(self, channels: int = 32) -> None:
         """Builds the network.
@@ -35,7 +41,8 @@ class DamageNet(nn.Module):
             channels: Feature channels.
         """
         super().__init__()
-        self.first = nn.Conv2d(BLOCK * BLOCK - 1, channels, 3, padding=1)
+        pictures = len(self.window.offsets)
+        self.first = nn.Conv2d(pictures * (BLOCK * BLOCK - 1), channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
         self.third = nn.Linear(channels, channels)
         self.last = nn.Linear(channels, 1)
@@ -46,22 +53,29 @@ class DamageNet(nn.Module):
         return BLOCK * 2
 
     def estimate(self, y: Tensor) -> Tensor:
-        """Returns the estimated PSNR `[N]` in decibels, without bounds.
+        """Returns the estimated quantiser `[N]`, without bounds.
 
         Args:
-            y: Luma in [0, 1], `[N, 1, H, W]`; what exceeds whole blocks is ignored.
+            y: Luma in [0, 1], `[N, 2, H, W]`; what exceeds whole blocks is ignored.
         """
-        details = functional.conv2d(y, cosine_transform(), stride=BLOCK).abs()
+        own, following = y[:, :1], y[:, 1:]
+        details = torch.cat(
+            [
+                functional.conv2d(picture, cosine_transform(), stride=BLOCK).abs()
+                for picture in (own, following - own)
+            ],
+            dim=1,
+        )
         features = DETAIL_SCALE * (details + LEAST_DETAIL).log() + DETAIL_OFFSET
         features = functional.leaky_relu(self.first(features), NEGATIVE_SLOPE)
         features = functional.leaky_relu(self.second(features), NEGATIVE_SLOPE)
         hidden = functional.leaky_relu(self.third(features.mean(dim=(2, 3))), NEGATIVE_SLOPE)
         estimate: Tensor = self.last(hidden)[:, 0]
-        return PSNR_SCALE * estimate + PSNR_OFFSET
+        return QUANTISER_SCALE * estimate + QUANTISER_OFFSET
 
     def forward(self, y: Tensor) -> Tensor:
-        """Returns the estimated PSNR `[N]` in decibels, within what it was trained for."""
-        return self.estimate(y).clamp(WORST_PSNR, BEST_PSNR)
+        """Returns the estimated quantiser `[N]`, within what it may tell."""
+        return self.estimate(y).clamp(FINEST, COARSEST)
 
 
 def cosine_transform() -> Tensor:

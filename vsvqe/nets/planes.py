@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vsvqe.nets.blocks import Convolution, ResidualBlock, conv3x3
+from vsvqe.nets.response import Response
 from vsvqe.nets.window import Window
 
 FRAME_CHANNELS = 6
@@ -57,10 +58,31 @@ class WindowNet(nn.Module):
     Attributes:
         window: The frames it sees.
         scale: Size of the output relative to the input.
+        response: How much of the residual is to be given, if that depends on the quantiser.
     """
 
     window: Window
     scale: int
+    response: Response | None
+
+    def __init__(self) -> None:
+        """Begins without a response."""
+        super().__init__()
+        self.response = None
+
+    def residuals(self, y: Tensor, uv: Tensor, quantiser: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns what ``windows`` does, as much of it as the quantiser calls for.
+
+        Args:
+            y: As for ``windows``.
+            uv: As for ``windows``.
+            quantiser: Of every window, `[N]`.
+        """
+        luma, chroma = self.windows(y, uv)
+        if self.response is None:
+            return luma, chroma
+        luma_factor, chroma_factor = self.response(quantiser)[..., None, None, None]
+        return luma_factor * luma, chroma_factor * chroma
 
     def windows(self, y: Tensor, uv: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the residual of the centre frame of every window.
@@ -86,6 +108,8 @@ class PlanesNet(WindowNet):
         blocks: int = 4,
         hidden: int | None = None,
         convolution: Convolution = conv3x3,
+        *,
+        responsive: bool = False,
     ) -> None:
         """Builds the network.
 
@@ -96,6 +120,7 @@ class PlanesNet(WindowNet):
             blocks: Residual blocks.
             hidden: Channels inside the blocks; as many as outside by default.
             convolution: Makes the layers of the blocks.
+            responsive: Whether the quantiser decides how much of the residual is given.
 
         Raises:
             ValueError: If the scale is another.
@@ -113,6 +138,7 @@ class PlanesNet(WindowNet):
             ResidualBlock(channels, hidden, convolution) for _ in range(blocks)
         )
         self.tail = conv3x3(channels, FRAME_CHANNELS * scale * scale)
+        self.response = Response() if responsive else None
         # Zero: a network trained on single frames keeps its output when neighbours are switched
         # on. The tail is zero too, so that training starts from "leave the picture alone".
         nn.init.zeros_(self.neighbours.weight)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -40,6 +42,33 @@ def hevc(qp: int, preset: str = "medium", bframes: int | None = 0) -> Recipe:
 def avc(crf: int, preset: str = "medium") -> Recipe:
     """Returns x264 at a constant rate factor."""
     return Recipe("libx264", (("preset", preset), ("crf", str(crf))))
+
+
+def quantiser(recipe: str) -> float:
+    """Returns how coarsely a recipe quantises, on the scale of H.264 and HEVC.
+
+    A rate factor counts as the quantiser that it is near to for most frames. The step of MPEG-4 is
+    twice its scale; the one of H.264 is 1 at 4 and doubles every 6 (ITU-T H.264, table 8-15).
+
+    Args:
+        recipe: As ``str`` of a ``Recipe`` gives it.
+
+    Returns:
+        From 0 to 51.
+
+    Raises:
+        ValueError: It doesn't say.
+
+    Example:
+        >>> from vsvqe.training.codecs import hevc, quantiser
+        >>> quantiser(str(hevc(37)))
+        37.0
+    """
+    if found := re.search(r"\b(?:qp|crf)=(\d+)", recipe):
+        return float(found[1])
+    if found := re.search(r"\bqmin=(\d+)", recipe):
+        return 4.0 + 6.0 * math.log2(2.0 * float(found[1]))
+    raise ValueError(f"{recipe!r} tells no quantiser")
 
 
 def random_recipe(rng: np.random.Generator) -> Recipe:

@@ -163,12 +163,12 @@ def _damage(net: nn.Module, material: Material) -> tasks.Damage:
 DESIGNS = {
     "deblock-fast": Design(
         f"{_DEBLOCK}, in little time; looks at four aligned frames.",
-        lambda: PlanesNet(_AHEAD, 1, channels=32, blocks=3),
+        lambda: PlanesNet(_AHEAD, 1, channels=32, blocks=3, responsive=True),
         _deblock,
     ),
     "deblock-balanced": Design(
         f"{_DEBLOCK}; looks at seven aligned frames.",
-        lambda: PlanesNet(_CODED, 1, channels=48, blocks=4),
+        lambda: PlanesNet(_CODED, 1, channels=48, blocks=4, responsive=True),
         _deblock,
     ),
     "superres-x2-balanced": Design(
@@ -215,7 +215,7 @@ DESIGNS = {
         _refinement,
     ),
     "damage": Design(
-        "Estimates the PSNR-Y of a compressed frame against its unknown original.",
+        "Estimates the quantiser that a compressed frame was coded with.",
         DamageNet,
         _damage,
         rate=2e-3,

@@ -31,6 +31,7 @@ from vsvqe.nets.planes import (
     PlanesNet,
 )
 from vsvqe.nets.refine import BRANCHES, RefineNet
+from vsvqe.nets.response import KNOTS
 from vsvqe.training.stage1 import ASTF_STAGE1
 
 OPSET = 17
@@ -221,7 +222,12 @@ def damage_model(net: DamageNet) -> onnx.ModelProto:
     """Returns the ONNX model of a `DamageNet`."""
     graph = Graph()
     transform = graph.constant(damage.cosine_transform().numpy())
-    details = graph.node("Abs", [graph.node("Conv", ["y", transform], strides=[damage.BLOCK] * 2)])
+    own, following = graph.cut("y", 0, 1, axis=1), graph.cut("y", 1, 2, axis=1)
+    pictures = [
+        graph.node("Conv", [picture, transform], strides=[damage.BLOCK] * 2)
+        for picture in (own, graph.node("Sub", [following, own]))
+    ]
+    details = graph.node("Abs", [graph.node("Concat", pictures, axis=1)])
     logarithms = graph.node("Log", [graph.affine(details, 1.0, damage.LEAST_DETAIL)])
     features = graph.affine(logarithms, damage.DETAIL_SCALE, damage.DETAIL_OFFSET)
     for layer in (net.first, net.second):
@@ -230,11 +236,11 @@ def damage_model(net: DamageNet) -> onnx.ModelProto:
     hidden = graph.leaky(graph.linear(features, net.third))
     estimate = graph.node("Flatten", [graph.linear(hidden, net.last)], axis=0)
     estimate = graph.node("Squeeze", [estimate, graph.constant(np.array([0], np.int64))])
-    psnr = graph.affine(estimate, damage.PSNR_SCALE, damage.PSNR_OFFSET)
-    bounds = (damage.WORST_PSNR, damage.BEST_PSNR)
+    quantiser = graph.affine(estimate, damage.QUANTISER_SCALE, damage.QUANTISER_OFFSET)
+    bounds = (damage.FINEST, damage.COARSEST)
     limits = [graph.constant(np.array(bound, np.float32)) for bound in bounds]
-    graph.node("Clip", [psnr, *limits], "psnr")
-    return graph.model({"y": ["N", 1, "H", "W"]}, {"psnr": ["N"]})
+    graph.node("Clip", [quantiser, *limits], "quantiser")
+    return graph.model({"y": ["N", 2, "H", "W"]}, {"quantiser": ["N"]})
 
 
 def check(net: nn.Module, model: onnx.ModelProto, shapes: list[dict[str, tuple[int, ...]]]) -> None:
@@ -282,7 +288,7 @@ def random_shapes(net: nn.Module) -> list[dict[str, tuple[int, ...]]]:
             uv = (frames, 2, height // 2, width // 2)
             shapes.append({"y": (frames, 1, height, width), "uv": uv})
         else:
-            shapes.append({"y": (int(rng.integers(1, 4)), 1, height, width)})
+            shapes.append({"y": (int(rng.integers(1, 4)), 2, height, width)})
     return shapes
 
 
@@ -342,8 +348,8 @@ def _facts(net: PlanesNet | RefineNet | DamageNet) -> dict[str, Any]:
             "task": "damage",
             "scale": 1,
             "layout": "luma",
-            "offsets": [0],
-            "aligned": False,
+            "offsets": list(net.window.offsets),
+            "aligned": net.window.aligned,
             "receptive_field": net.receptive_field,
             "base": None,
         }
@@ -367,4 +373,16 @@ def _facts(net: PlanesNet | RefineNet | DamageNet) -> dict[str, Any]:
         "aligned": net.window.aligned,
         "receptive_field": net.receptive_field,
         "base": None if net.scale == 1 else "bicubic",
+        "response": _response(net),
     }
+
+
+def _response(net: PlanesNet) -> list[list[float]]:
+    """Returns quantisers, and the factors of luma and chroma at each."""
+    if net.response is None:
+        return []
+    factors = net.response.factors.detach().T.tolist()
+    return [
+        [knot, *(round(factor, 4) for factor in both)]
+        for knot, both in zip(KNOTS, factors, strict=True)
+    ]

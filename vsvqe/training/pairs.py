@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 from vsvqe.motion.alignment import UNITS, Box, Field, samplings
 from vsvqe.nets.window import Window
+from vsvqe.training.codecs import quantiser
 from vsvqe.training.resample import bicubic_matrix, chroma_shift
 from vsvqe.training.store import Bytes, Entry, Planes, Store
 
@@ -25,6 +27,8 @@ DAMAGED = {1: ("coded",), 2: ("half", "half-coded"), 4: ("quarter", "quarter-cod
 REAL = {2: ("quarter-coded", "quarter-real"), 4: ("quarter-coded", "quarter-real")}
 # By what a clip is smaller than the whole one: the undamaged clip of that size.
 UNDAMAGED = {1: "clean", 2: "half", 4: "quarter"}
+# What nobody compressed counts as compressed so slightly that it can't be seen.
+CLEAN_QUANTISER = 10.0
 
 
 class Batch(NamedTuple):
@@ -38,6 +42,8 @@ class Batch(NamedTuple):
         target_y: Clean luma.
         target_uv: Clean chroma.
         mse: Luma error of the damaged frames, `[N]`, 0 where unknown or clean.
+        quantiser: How coarsely they were quantised, `[N]`, see ``codecs.quantiser``; NaN where
+            what damaged them was something else.
         flow: Of couples, the first half of the batch: where the content of each is in its
             companion of the second half, `[N / 2, 2, s * h, s * w]` in pixels, right before down.
     """
@@ -49,6 +55,7 @@ class Batch(NamedTuple):
     target_y: Tensor
     target_uv: Tensor
     mse: Tensor
+    quantiser: Tensor
     flow: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
@@ -63,6 +70,7 @@ class Crop(NamedTuple):
     damaged: Planes
     clean: Planes
     mse: float
+    quantiser: float
 
 
 @dataclass
@@ -80,6 +88,13 @@ class Pair:
     clean: Entry
     damaged: Entry
     moved: Entry
+
+    @property
+    def quantiser(self) -> float:
+        """How coarsely the damaged clip was quantised, NaN where that is unknown."""
+        if self.damaged.kind == "clean":
+            return CLEAN_QUANTISER
+        return quantiser(self.damaged.recipe) if self.damaged.kind.endswith("coded") else math.nan
 
     def clean_frame(self, frame: int) -> int:
         """Returns the frame of the original that a damaged one shows."""
@@ -224,7 +239,8 @@ def cut(store: Store, pair: Pair, scale: int, frame: int, window: Window, box: B
     else:
         frames = np.clip(frame + np.array(window.offsets), 0, pair.damaged.frames - 1)
         cuts = _cut(damaged, frames, box)
-    return Crop(cuts, _cut(clean, np.array([pair.clean_frame(frame)]), scaled), mse)
+    original = _cut(clean, np.array([pair.clean_frame(frame)]), scaled)
+    return Crop(cuts, original, mse, pair.quantiser)
 
 
 def _aligned(
@@ -276,9 +292,10 @@ def assemble(crops: list[Crop], scale: int, centre: int) -> Batch:
     target_y = luma(np.stack([crop.clean.y for crop in crops]))
     target_uv = chroma([crop.clean for crop in crops])[:, 0]
     mse = torch.tensor([crop.mse for crop in crops])
+    quantisers = torch.tensor([crop.quantiser for crop in crops])
     base_y, base_uv = y[:, centre : centre + 1], uv[:, centre]
     if scale == 1:
-        return Batch(y, uv, base_y, base_uv, target_y, target_uv, mse)
+        return Batch(y, uv, base_y, base_uv, target_y, target_uv, mse, quantisers)
     inner, half = slice(MARGIN, -MARGIN), slice(MARGIN // 2, -MARGIN // 2)
     large, small = scale * MARGIN, scale * MARGIN // 2
     outer, outer_half = slice(large, -large), slice(small, -small)
@@ -290,6 +307,7 @@ def assemble(crops: list[Crop], scale: int, centre: int) -> Batch:
         target_y[..., outer, outer],
         target_uv[..., outer_half, outer_half],
         mse,
+        quantisers,
     )
 
 
@@ -330,4 +348,4 @@ def _flip_vertically(crop: Crop) -> Crop:
     damaged, clean = (
         Planes(*(plane[:, ::-1] for plane in planes)) for planes in (crop.damaged, crop.clean)
     )
-    return Crop(damaged, clean, crop.mse)
+    return crop._replace(damaged=damaged, clean=clean)

@@ -50,7 +50,14 @@ class Stage1:
         base_y = _inner(batch.base_y + torch.from_numpy(y), margin)
         base_uv = _inner(batch.base_uv + torch.from_numpy(uv), half)
         target_y, target_uv = _inner(batch.target_y, margin), _inner(batch.target_uv, half)
-        return Batch(base_y, base_uv[:, None], base_y, base_uv, target_y, target_uv, batch.mse)
+        return batch._replace(
+            y=base_y,
+            uv=base_uv[:, None],
+            base_y=base_y,
+            base_uv=base_uv,
+            target_y=target_y,
+            target_uv=target_uv,
+        )
 
     def _session(self, arrays: list[np.ndarray]) -> Session:
         """Opens the model for a shape, or finds it open; one thread, as training has others."""

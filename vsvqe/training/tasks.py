@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from vsvqe.motion.alignment import Box
-from vsvqe.nets.damage import BEST_PSNR, WORST_PSNR, DamageNet
+from vsvqe.nets.damage import DamageNet
 from vsvqe.nets.planes import PlanesNet, WindowNet, with_scale
 from vsvqe.nets.refine import RefineNet
-from vsvqe.nets.window import SINGLE, Window
+from vsvqe.nets.window import Window
 from vsvqe.training.judge import Judge
 from vsvqe.training.losses import (
     CHROMA_WEIGHT,
@@ -25,7 +25,15 @@ from vsvqe.training.losses import (
     mixed_error,
     relative_error,
 )
-from vsvqe.training.pairs import Batch, Pair, Pairs, assemble, cut, find_pairs, luma
+from vsvqe.training.pairs import (
+    CLEAN_QUANTISER,
+    Batch,
+    Pair,
+    Pairs,
+    assemble,
+    cut,
+    find_pairs,
+)
 from vsvqe.training.perceptual import Perceptual, Views, to_rgb
 from vsvqe.training.stage1 import Stage1
 from vsvqe.training.store import Store
@@ -33,6 +41,8 @@ from vsvqe.training.temporal import warped_difference
 from vsvqe.training.trainer import Unopposed
 
 VALIDATION_SIDE = {1: 256, 2: 160, 4: 80}
+# Standard deviation of what is told of the quantiser.
+QUANTISER_DOUBT = 2.0
 PERCEPTUAL_WEIGHT = 0.05
 # Of Charbonnier's mean error beside the perceptual distance, in both branches of ASTF. The paper
 # gives its texture branch LPIPS alone, and weighs 0.15 times the sum of the errors with 10000 times
@@ -50,8 +60,6 @@ TARGET_SHARPENING = 0.12
 ADVERSARIAL_WEIGHT = 0.05
 # Of a grid beside LPIPS, which takes one for texture: one of a code costs as much as LPIPS of 0.01.
 GRID_WEIGHT = 500.0
-# Codes are normalised by the nominal range, PSNR is counted from the full one.
-FULL_RANGE_DECIBELS = 20.0 * float(np.log10(255.0 / 219.0))
 
 
 @dataclass
@@ -78,7 +86,9 @@ class Restoration(Unopposed):
 
     def loss(self, batch: Batch) -> Tensor:
         """Returns the error of the restored frames."""
-        y, uv = self.net.windows(batch.y, batch.uv)
+        # What will be known is an estimate.
+        doubt = QUANTISER_DOUBT * torch.randn_like(batch.quantiser)
+        y, uv = self.net.residuals(batch.y, batch.uv, batch.quantiser + doubt)
         y_error = batch.base_y + y - batch.target_y
         uv_error = batch.base_uv + uv - batch.target_uv
         if self.net.scale == 1:
@@ -88,7 +98,11 @@ class Restoration(Unopposed):
     def validate(self, net: nn.Module) -> dict[str, float]:
         """Returns the mean gain in PSNR-Y over the base, for every kind of damage."""
         assert isinstance(net, WindowNet)
-        return gains(self.valid, self.pairs.kinds, net.window, net.scale, net.windows)
+
+        def restored(batch: Batch) -> tuple[Tensor, Tensor]:
+            return net.residuals(batch.y, batch.uv, batch.quantiser)
+
+        return gains(self.valid, self.pairs.kinds, net.window, net.scale, restored)
 
 
 @dataclass
@@ -116,7 +130,7 @@ class Distillation(Restoration):
     def loss(self, batch: Batch) -> Tensor:
         """Returns the error against the mean of clean frame and the teacher's result."""
         with torch.no_grad():
-            y, uv = self.teacher.windows(batch.y, batch.uv)
+            y, uv = self.teacher.residuals(batch.y, batch.uv, batch.quantiser)
         offsets = self.teacher.window.offsets
         own = [offsets.index(offset) for offset in self.net.window.offsets]
         return super().loss(
@@ -303,32 +317,29 @@ class Damage(Unopposed):
     size: int = 160
 
     def batch(self, rng: np.random.Generator) -> Batch:
-        """Draws a batch of single frames."""
-        return self.pairs.batch(rng, self.count, self.size, SINGLE)
+        """Draws a batch."""
+        return self.pairs.batch(rng, self.count, self.size, self.net.window)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Returns the mean absolute error in decibels."""
-        error = (batch.y - batch.target_y).square().mean((1, 2, 3))
-        psnr = (FULL_RANGE_DECIBELS - 10.0 * torch.log10(error + 1e-8)).clamp(WORST_PSNR, BEST_PSNR)
+        """Returns the mean absolute error."""
         # Before the clipping of the output, which would stop the gradient of what is far off.
         estimate: Tensor = self.net.estimate(batch.y)
-        beyond = (psnr >= BEST_PSNR) & (estimate > psnr)
-        return ((estimate - psnr).abs() * ~beyond).mean()
+        cleaner = (batch.quantiser <= CLEAN_QUANTISER) & (estimate < CLEAN_QUANTISER)
+        return ((estimate - batch.quantiser).abs() * ~cleaner).mean()
 
     def validate(self, net: nn.Module) -> dict[str, float]:
         """Returns, for every kind of damage, the mean estimate and its mean error."""
+        assert isinstance(net, DamageNet)
         figures: dict[str, list[float]] = {}
-        for shard, entry in self.valid.clips:
-            if entry.kind not in ("clean", "coded"):
-                continue
-            codes = self.valid.planes(shard, entry).y[4::8, None]
+        coded = find_pairs(self.valid, self.pairs.kinds, 1)
+        clean = [Pair(p.shard, p.clean, p.clean, p.moved) for p in coded]
+        for pair in (*coded, *clean):
+            batch = validation_batch(self.valid, pair, net.window, 1)
             with torch.no_grad():
-                estimate = net(luma(codes)).numpy()
-            name = entry.recipe.partition(" ")[0] or "clean"
-            figures.setdefault(name, []).append(float(estimate.mean()))
-            if entry.mse:
-                psnr = FULL_RANGE_DECIBELS - 10.0 * np.log10(np.array(entry.mse[4::8]))
-                figures.setdefault(name + "-off", []).append(float(np.abs(estimate - psnr).mean()))
+                estimate = net(batch.y)
+            off = (estimate - batch.quantiser).abs()
+            figures.setdefault(damage_name(pair), []).append(estimate.mean().item())
+            figures.setdefault(damage_name(pair) + "-off", []).append(off.mean().item())
         return {name: float(np.mean(values)) for name, values in figures.items()}
 
 
@@ -337,7 +348,7 @@ def gains(
     kinds: Sequence[str],
     window: Window,
     scale: int,
-    windows: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    restore: Callable[[Batch], tuple[Tensor, Tensor]],
 ) -> dict[str, float]:
     """Returns the mean gain in PSNR-Y over the base, for every kind of damage.
 
@@ -346,13 +357,13 @@ def gains(
         kinds: Of damaged clips, see ``Entry``.
         window: The frames that the network sees.
         scale: Size of its output relative to the input.
-        windows: Gives the residuals of windows, as ``WindowNet.windows`` does.
+        restore: Gives the residuals of a batch, as ``WindowNet.windows`` does.
     """
     found: dict[str, list[float]] = {}
     for pair in find_pairs(store, kinds, scale):
         batch = validation_batch(store, pair, window, scale)
         with torch.no_grad():
-            y, _ = windows(batch.y, batch.uv)
+            y, _ = restore(batch)
         before = (batch.base_y - batch.target_y).square().mean((1, 2, 3))
         after = (batch.base_y + y - batch.target_y).square().mean((1, 2, 3))
         gain = (10.0 * torch.log10(before / after)).mean()
@@ -384,8 +395,9 @@ def start_from(net: nn.Module, checkpoint: Path) -> None:
     """
     weights = torch.load(checkpoint, weights_only=True)["ema"]
     if isinstance(net, PlanesNet):
-        # Blocks that are new do next to nothing yet.
-        new = {name: own for name, own in net.state_dict().items() if name.startswith("blocks")}
+        # Blocks that are new do next to nothing yet, and a new response nothing at all.
+        begun = ("blocks", "response")
+        new = {name: own for name, own in net.state_dict().items() if name.startswith(begun)}
         weights = new | with_scale(weights, net.scale)
     net.load_state_dict(weights)
 

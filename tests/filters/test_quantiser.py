@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+import vapoursynth as vs
+from support.clips import all_same, pictures, scene
+from support.codecs import encode
+from support.reference import assert_rounded, normalised, quantisers, residuals, summed
+
+import vsvqe as vqe
+from vsvqe.cards import find
+from vsvqe.filters import quantiser
+from vsvqe.filters.quantiser import FULL, UNTOUCHED, Weighing, strength_at
+
+
+def test_strength_rises_with_the_quantiser():
+    given = np.array([0, UNTOUCHED, (UNTOUCHED + FULL) / 2, FULL, 51], np.float32)
+    assert strength_at(given).tolist() == [0, 0, 0.5, 1, 1]
+    assert (np.diff(strength_at(np.linspace(0, 51, 200, dtype=np.float32))) >= 0).all()
+
+
+def test_factors_lie_on_lines_between_those_of_the_card():
+    response = ((20.0, 0.5, 1.0), (30.0, 1.5, 1.0), (40.0, 2.5, 0.0))
+    weighing = Weighing(response=response, strength=0.5, qp=None)
+    factors = weighing.factors(np.array([10, 20, 25, 36, 50], np.float32))
+    wanted = [[0.25, 0.5], [0.25, 0.5], [0.5, 0.5], [1.05, 0.2], [1.25, 0.0]]
+    np.testing.assert_allclose(factors, wanted, rtol=1e-6)
+
+
+def test_the_quantiser_is_estimated_only_if_it_is_needed_and_not_given():
+    response = ((20.0, 0.5, 1.0), (30.0, 1.5, 1.0))
+    assert Weighing(response=response, strength=1.0, qp=None).given(2) is None
+    assert Weighing(response=(), strength="auto", qp=None).given(2) is None
+    given = Weighing(response=response, strength=1.0, qp=25.0).given(2)
+    assert given is not None and given.tolist() == [[1.0, 1.0]] * 2
+    auto = Weighing(response=(), strength="auto", qp=UNTOUCHED).given(1)
+    assert auto is not None and auto.tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize("qp", [12.0, 27.5, 40.0])
+def test_a_given_quantiser_decides_how_much_is_added(qp, either):
+    clip = scene(48, 32, 5)
+    frames = pictures(clip)
+    wanted = residuals("deblock", frames, clip.format, False, qp)
+    for n, frame in enumerate(pictures(vqe.Deblock(clip, qp=qp, backend="cpu"))):
+        for plane, samples in enumerate(frame):
+            exact = summed(frames[n][plane], wanted[n][plane], clip.format)
+            assert_rounded(samples, exact, tie=3e-3)
+
+
+def test_more_is_taken_away_where_compression_was_stronger():
+    clip = scene(96, 64, 3)
+    before = pictures(clip)
+
+    def changed(qp: float) -> float:
+        after = pictures(vqe.Deblock(clip, qp=qp, backend="cpu"))
+        changes = zip(before, after, strict=True)
+        return float(np.mean([np.abs(a[0].astype(int) - b[0]).mean() for a, b in changes]))
+
+    assert changed(12) < changed(24) < changed(36)
+    assert find("balanced", "deblock").response
+
+
+def estimated(clip):
+    """The mean over the frames of an 8-bit clip of limited range."""
+    frames = pictures(clip)
+    y, uv = normalised(frames, clip.format, False)
+    return np.mean(quantisers(y, uv, np.stack([frame[0] for frame in frames])))
+
+
+def coded(clip, path, qp):
+    encode(clip, path, ("libx264", {"preset": "fast", "qp": str(qp), "bf": "0"}))
+    return vs.core.bs.VideoSource(str(path), cachemode=0, showprogress=False)
+
+
+def test_the_estimate_rises_with_the_quantiser(tmp_path):
+    clean = scene(320, 240, 6, seed=4)
+    estimates = [estimated(clean)] + [
+        estimated(coded(clean, tmp_path / f"{qp}.mp4", qp)) for qp in (24, 32, 40)
+    ]
+    assert (np.diff(estimates) > 2).all()
+
+
+def test_the_estimate_is_near_on_real_clips(data, tmp_path):
+    for number, path in enumerate(sorted((data / "valid").glob("*.mp4"))[:3]):
+        clean = vs.core.bs.VideoSource(str(path), cachemode=0, showprogress=False)[:8]
+        for qp in (26, 38):
+            found = estimated(coded(clean, tmp_path / f"{number}-{qp}.mp4", qp))
+            assert found == pytest.approx(qp, abs=9), (path.stem, qp)
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_auto_is_that_strength_at_the_extremes(monkeypatch, strength, backend):
+    monkeypatch.setattr(
+        quantiser, "strength_at", lambda given: np.full_like(given, strength, np.float32)
+    )
+    clip = scene(length=5)
+    auto = vqe.Deblock(clip, "auto", backend=backend)
+    assert all_same(auto, vqe.Deblock(clip, strength, backend=backend))
+
+
+@pytest.mark.parametrize("format", [vs.YUV420P8, vs.GRAY16, vs.RGBS, vs.YUV444P10])
+def test_auto_lies_between_nothing_and_everything(format):
+    clip = scene(length=3, format=format)
+    result = vqe.Deblock(clip, "auto", backend="cpu")
+    assert (result.format.id, result.num_frames) == (clip.format.id, 3)
+    full = vqe.Deblock(clip, 1.0, backend="cpu")
+    for n in range(3):
+        for plane in range(clip.format.num_planes):
+            a, b, c = (
+                np.asarray(x.get_frame(n)[plane]).astype(float) for x in (clip, result, full)
+            )
+            slack = 1e-5 if clip.format.sample_type == vs.FLOAT else 0.5
+            assert (b >= np.minimum(a, c) - slack).all()
+            assert (b <= np.maximum(a, c) + slack).all()
+
+
+def test_auto_does_not_depend_on_how_the_clip_is_cut_into_chunks():
+    clip = scene(length=9)
+    whole = vqe.Deblock(clip, "auto", backend="cpu", length=9)
+    for length in (1, 4):
+        assert all_same(vqe.Deblock(clip, "auto", backend="cpu", length=length), whole)
+
+
+def test_auto_with_tiles():
+    clip = scene(160, 128, length=3)
+    result = vqe.Deblock(clip, "auto", backend="cpu", tile=(96, 96))
+    assert result.get_frame(0).width == 160

@@ -1,0 +1,92 @@
+"""How coarsely video was quantised, and how much of a model's residual follows from it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..cards import Card, find
+from ..inference.session import SessionRequest, open_session
+from ..inference.workspace import Workspace
+from .options import Options
+
+_MODEL = "damage-v2"
+
+# Estimated quantisers at which `strength="auto"` leaves the picture alone, and from which on it
+# does all that the model asks for.
+UNTOUCHED = 14.0
+FULL = 20.0
+
+type Plane = NDArray[np.float32]
+
+
+def strength_at(quantiser: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns the strength of ``"auto"``, 0 to 1, for quantisers."""
+    strength = (quantiser - UNTOUCHED) / (FULL - UNTOUCHED)
+    return np.asarray(np.clip(strength, 0.0, 1.0), np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weighing:
+    """How much of a model's residual is added, by the quantiser of the video."""
+
+    response: tuple[tuple[float, float, float], ...]
+    """See ``Card.response``; empty: all of it."""
+    strength: float | Literal["auto"]
+    qp: float | None
+    """The quantiser of the whole clip; ``None``: it is estimated."""
+
+    def given(self, count: int) -> NDArray[np.float32] | None:
+        """Returns the factors of N frames if nothing has to be estimated for them."""
+        if self.qp is None and (self.response or self.strength == "auto"):
+            return None
+        return self.factors(np.full(count, self.qp or 0.0, np.float32))
+
+    def factors(self, quantiser: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns the factors of luma and chroma, N x 2, for N quantisers."""
+        factors = np.ones((len(quantiser), 2), np.float32)
+        if self.response:
+            knots, *both = zip(*self.response, strict=True)
+            for plane, response in enumerate(both):
+                factors[:, plane] = np.interp(quantiser, knots, response)
+        if self.strength == "auto":
+            return factors * strength_at(quantiser)[:, None]
+        return factors * np.float32(self.strength)
+
+
+class Meter:
+    """Estimates the quantisers of frames."""
+
+    def __init__(self, options: Options, shape: tuple[int, ...]) -> None:
+        """Opens the model.
+
+        Args:
+            options: Checked common parameters.
+            shape: Of its input: N x 2 x H x W.
+        """
+        card = find(_MODEL, "damage")
+        assert isinstance(card, Card)
+        request = SessionRequest(
+            model=card.path,
+            sha256=card.sha256,
+            shapes=(("y", shape),),
+            half=False,
+            device_index=options.device_index,
+            engine_folder=options.engines,
+        )
+        self._session, _ = open_session(request, options.backend)
+        self._couples = Workspace([shape])
+
+    def __call__(self, own: Plane, following: Plane) -> Plane:
+        """Returns the quantisers of N frames.
+
+        Args:
+            own: Their luma, N x H x W.
+            following: That of the next of each, brought to where its content is.
+        """
+        with self._couples.borrowed() as (couples,):
+            couples[:, 0], couples[:, 1] = own, following
+            quantiser = np.empty(len(couples), np.float32)
+            self._session.run([couples], [quantiser])
+        return quantiser
