@@ -85,7 +85,7 @@ def main() -> None:
     options = parser.parse_args()
     store = Store(options.cache, "valid-*")
     gains: dict[str, dict[str, list[float]]] = {name: {} for name in WINDOWS}
-    for pair in find_pairs(store, DAMAGED[1]):
+    for pair in find_pairs(store, DAMAGED[1], 1):
         clip = store.planes(pair.shard, pair.damaged)
         clean = store.planes(pair.shard, pair.clean)
         flows = store.flows(pair.shard, pair.damaged)

@@ -22,6 +22,7 @@ from vsvqe.training.losses import charbonnier
 from vsvqe.training.pairs import DAMAGED, Pair, chroma, find_pairs, luma
 from vsvqe.training.perceptual import to_rgb
 from vsvqe.training.store import Planes, Store
+from vsvqe.training.trainer import Unopposed
 
 LUMA = (0.2126, 0.7152, 0.0722)
 # Forwards and then backwards, as the degradation of RealBasicVSR has them.
@@ -95,7 +96,7 @@ class LightRealVSR(RealBasicVSR):
 
 
 @dataclass
-class Light:
+class Light(Unopposed):
     """The training of the light network.
 
     Attributes:
@@ -120,7 +121,7 @@ class Light:
         """Lists the pairs."""
         self._pairs = [
             pair
-            for pair in find_pairs(self.store, self.kinds)
+            for pair in find_pairs(self.store, self.kinds, SCALE)
             if pair.damaged.frames >= self.length
         ]
 
@@ -195,7 +196,7 @@ def runs(store: Store, kinds: Sequence[str], side: int, length: int) -> Iterator
         side: Of the middle, at most.
         length: Frames, at most.
     """
-    for pair in find_pairs(store, kinds):
+    for pair in find_pairs(store, kinds, SCALE):
         height, width = pair.damaged.height, pair.damaged.width
         size = min(side, height // 2 * 2, width // 2 * 2)
         top, left = ((n - size) // 4 * 2 for n in (height, width))

@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from vsvqe.training.designs import DESIGNS, Material
+from vsvqe.training.designs import DESIGNS, Design, Material
 from vsvqe.training.export import export
 from vsvqe.training.prepare import prepare
 from vsvqe.training.store import Store
@@ -36,12 +37,8 @@ from vsvqe.training.trainer import Settings, Trainer
 def train(options: argparse.Namespace) -> None:
     """Runs one of the trainings."""
     design = DESIGNS[options.design]
-    torch.manual_seed(options.seed)
-    net = design.net()
-    earlier = None
-    if options.start is not None:
-        start_from(net, options.start)
-        earlier = record(options.start.parent)
+    net = begun(design, options.seed, options.start)
+    earlier = None if options.start is None else record(options.start.parent)
     settings = Settings(
         options.out,
         options.steps,
@@ -58,6 +55,15 @@ def train(options: argparse.Namespace) -> None:
     (options.out / "run.json").write_text(json.dumps(run | {"earlier": earlier}))
     store, valid = Store(options.cache, "[st]*"), Store(options.cache, "valid-*")
     Trainer(design.task(net, Material(store, valid, options.weights)), settings).run()
+
+
+def begun(design: Design, seed: int, start: Path | None) -> nn.Module:
+    """Returns the network that a training begins with: the seed decides what is new in it."""
+    torch.manual_seed(seed)
+    net = design.net()
+    if start is not None:
+        start_from(net, start)
+    return net
 
 
 def command_line(options: argparse.Namespace) -> str:
@@ -86,13 +92,12 @@ def record(out: Path) -> dict[str, Any]:
 
 def write(options: argparse.Namespace) -> None:
     """Exports the averaged weights of a checkpoint."""
-    design = DESIGNS[json.loads((options.out / "run.json").read_text())["design"]]
-    net = design.net()
-    start_from(net, options.out / "checkpoint.pt")
+    run = json.loads((options.out / "run.json").read_text())
+    design = DESIGNS[run["design"]]
+    net = begun(design, run["seed"], options.out / "checkpoint.pt")
     training = record(options.out)
     if options.calm is not None:
-        calm = design.net()
-        start_from(calm, options.calm / "checkpoint.pt")
+        calm = begun(design, run["seed"], options.calm / "checkpoint.pt")
         net.load_state_dict(interpolated(calm.state_dict(), net.state_dict(), options.share))
         training["command"] += f"; {command_line(options)}"
     export(net, options.models, options.name, design.description, training)

@@ -38,7 +38,7 @@ def test_scale_four_of_a_model_for_two_is_twice_two():
         ({"model": "fast"}, "superres-x2-fast-v1", (128, 96)),
         ({"scale": 4, "model": "fast"}, "superres-x2-fast-v1", (256, 192)),
         ({"scale": 4, "model": "real"}, "superres-x4-real-v2", (256, 192)),
-        ({"model": "real"}, "superres-x4-real-v2", (256, 192)),
+        ({"model": "real"}, "superres-x2-real-v1", (128, 96)),
     ],
 )
 def test_a_word_is_the_model_made_for_the_size(arguments, name, size):

@@ -1,15 +1,18 @@
 """The training of SuperRes towards what looks alike and stays steady."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from vsvqe.nets.discriminators import UNetDiscriminator
 from vsvqe.nets.planes import PlanesNet
 from vsvqe.nets.window import SINGLE
+from vsvqe.training.judge import Judge
 from vsvqe.training.pairs import REAL, Batch, Pairs
-from vsvqe.training.perceptual import Perceptual
+from vsvqe.training.perceptual import Perceptual, to_rgb
 from vsvqe.training.store import Store
 from vsvqe.training.tasks import Detail
 
@@ -74,3 +77,18 @@ def test_validation_is_by_lpips_alone(cache: Path, data: Path) -> None:
     figures = task.validate(task.net)
     assert {name.endswith("-lpips") for name in figures} == {True, False}
     assert all(figure == 0.0 for name, figure in figures.items() if not name.endswith("-lpips"))
+
+
+def test_a_judge_is_asked_of_rgb(cache: Path, data: Path) -> None:
+    plain = detail(cache, data, 0.0)
+    torch.manual_seed(3)
+    judge = Judge(UNetDiscriminator(channels=4))
+    batch = plain.batch(np.random.default_rng(2))
+    pictures = (
+        to_rgb(y, uv)
+        for y, uv in ((batch.base_y, batch.base_uv), (batch.target_y, batch.target_uv))
+    )
+    judged = replace(plain, opponent=judge, opponent_weight=0.5)
+    extra = loss(judged, batch) - loss(plain, batch)
+    # Of an undecided judge, and the power iteration of its norms goes on.
+    assert extra == pytest.approx(0.5 * judge.verdict(*pictures).item(), rel=0.01)

@@ -10,15 +10,17 @@ from vsvqe.training.pairs import DAMAGED, REAL, Pairs, find_pairs
 from vsvqe.training.store import Store
 
 
-@pytest.mark.parametrize("scale", [1, 2, 4])
-def test_damaged_and_clean_show_the_same_place(cache, scale):
+@pytest.mark.parametrize(("scale", "kinds"), [*DAMAGED.items(), (2, ("quarter", "quarter-coded"))])
+def test_damaged_and_clean_show_the_same_place(cache, scale, kinds):
     store = Store(cache)
-    pairs = find_pairs(store, DAMAGED[scale])
-    assert pairs
+    pairs = find_pairs(store, kinds, scale)
+    assert {pair.damaged.kind for pair in pairs} == set(kinds)
     for pair in pairs:
         damaged = store.planes(pair.shard, pair.damaged).y[4].astype(np.float32)
-        clean = store.planes(pair.shard, pair.clean).y[4].astype(np.float32)
+        clean = store.planes(pair.shard, pair.clean).y[pair.clean_frame(4)].astype(np.float32)
         if scale > 1:
+            height, width = (scale * side for side in damaged.shape)
+            clean = clean[:height, :width].copy()
             damaged = cv2.resize(damaged, clean.shape[::-1], interpolation=cv2.INTER_CUBIC)
         window = cv2.createHanningWindow(clean.shape[::-1], cv2.CV_32F)
         shift, response = cv2.phaseCorrelate(clean, damaged, window)
@@ -30,7 +32,7 @@ def test_damaged_and_clean_show_the_same_place(cache, scale):
 
 def test_the_error_of_a_frame_is_recorded(cache):
     store = Store(cache)
-    for pair in find_pairs(store, DAMAGED[1]):
+    for pair in find_pairs(store, DAMAGED[1], 1):
         damaged = store.planes(pair.shard, pair.damaged).y.astype(np.float64)
         clean = store.planes(pair.shard, pair.clean).y.astype(np.float64)
         wanted = np.square((damaged - clean) / 219.0).mean((1, 2))
@@ -51,7 +53,7 @@ def test_aligned_windows_are_more_alike(cache, scale):
 
 def test_degraded_clips_run_forwards_and_backwards(cache):
     store = Store(cache)
-    (pairs,) = [find_pairs(store, ["quarter-real"])]
+    pairs = find_pairs(store, ["quarter-real"], 4)
     assert pairs
     for pair in pairs:
         damaged = store.planes(pair.shard, pair.damaged).y
@@ -61,14 +63,22 @@ def test_degraded_clips_run_forwards_and_backwards(cache):
         assert pair.clean.width // 4 - damaged.shape[2] in (0, 1)
 
 
-def test_crops_of_degraded_clips_come_with_their_originals(cache):
-    pairs = Pairs(Store(cache, "stills-*"), 4, REAL[4], stills_share=1.0)
+@pytest.mark.parametrize("scale", [2, 4])
+def test_crops_of_degraded_clips_come_with_their_originals(cache, scale):
+    pairs = Pairs(Store(cache, "stills-*"), scale, REAL[scale], stills_share=1.0)
     batch = pairs.batch(np.random.default_rng(4), 8, 40, SINGLE)
-    assert batch.y.shape == (8, 1, 40, 40) and batch.target_y.shape == (8, 1, 160, 160)
-    assert batch.base_uv.shape == batch.target_uv.shape == (8, 2, 80, 80)
+    side = 40 * scale
+    assert batch.y.shape == (8, 1, 40, 40) and batch.target_y.shape == (8, 1, side, side)
+    assert batch.base_uv.shape == batch.target_uv.shape == (8, 2, side // 2, side // 2)
     means = [planes.flatten(2).mean(2).flatten() for planes in (batch.base_y, batch.target_y)]
     # Whatever was done to them, of the same place they have the same brightness.
     assert np.corrcoef(*(mean.numpy() for mean in means))[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(("kind", "scale"), [("half-coded", 4), ("coded", 2), ("quarter-real", 3)])
+def test_pairs_without_an_original(cache, kind, scale):
+    with pytest.raises(ValueError, match=f"{kind} clips have no original of {scale} times"):
+        find_pairs(Store(cache), (kind,), scale)
 
 
 def test_a_window_of_one_is_the_centre_of_a_larger_one(cache):

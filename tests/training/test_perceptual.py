@@ -12,7 +12,7 @@ from scipy.signal import correlate
 
 from vsvqe.training import filterbank
 from vsvqe.training.filterbank import FilterBank
-from vsvqe.training.perceptual import SMALLEST, Perceptual, View
+from vsvqe.training.perceptual import Perceptual, View, Views
 
 SQUEEZENET = Path("weights") / "squeezenet1_1_features_torchvision_layout.pth"
 PLAIN = View(0, 0, False, False, 1.0, 1.0, (0, 1, 2))
@@ -55,7 +55,7 @@ def test_several_versions_at_once(data: Path, planes: list[torch.Tensor]) -> Non
     darker = (0.8 * y, 0.5 * uv)
     perceptual = Perceptual(data / SQUEEZENET, 0.4)
     torch.manual_seed(5)
-    view = View.draw()
+    view = Views().draw()
     both = perceptual(torch.cat((y, darker[0])), torch.cat((uv, darker[1])), *target, view)
     each = (perceptual(y, uv, *target, view), perceptual(*darker, *target, view))
     torch.testing.assert_close(both, torch.cat(each), rtol=1e-4, atol=1e-6)
@@ -65,7 +65,7 @@ def test_both_pictures_are_seen_in_the_same_way(data: Path, planes: list[torch.T
     perceptual = Perceptual(data / SQUEEZENET, 0.4)
     torch.manual_seed(1)
     for _ in range(8):
-        view = View.draw()
+        view = Views().draw()
         same = perceptual(*planes[:2], *planes[:2], view)
         torch.testing.assert_close(same, torch.zeros(2), rtol=0, atol=1e-6)
         assert (perceptual(*planes, view) > 0.01).all()
@@ -73,14 +73,14 @@ def test_both_pictures_are_seen_in_the_same_way(data: Path, planes: list[torch.T
 
 def test_the_smallest_view_of_astf_crops_is_large_enough() -> None:
     crop = torch.rand(1, 3, 64, 64)
-    seen = View(3, 3, False, False, SMALLEST, 1.0, (0, 1, 2)).of(crop)
+    seen = View(3, 3, False, False, Views().most, 1.0, (0, 1, 2)).of(crop)
     assert FilterBank(2e-3)(seen, 1.0 - seen).item() > 0.0
 
 
 def test_the_seed_decides_the_views() -> None:
     def drawn(seed: int) -> list[View]:
         torch.manual_seed(seed)
-        return [View.draw() for _ in range(5)]
+        return [Views().draw() for _ in range(5)]
 
     assert drawn(7) == drawn(7) != drawn(8)
 
@@ -88,7 +88,7 @@ def test_the_seed_decides_the_views() -> None:
 def test_gradients_reach_luma_and_chroma(data: Path, planes: list[torch.Tensor]) -> None:
     y, uv = (plane.clone().requires_grad_() for plane in planes[:2])
     torch.manual_seed(2)
-    Perceptual(data / SQUEEZENET, 0.4)(y, uv, *planes[2:], View.draw()).sum().backward()
+    Perceptual(data / SQUEEZENET, 0.4)(y, uv, *planes[2:], Views().draw()).sum().backward()
     for plane in (y, uv):
         assert plane.grad is not None and plane.grad.isfinite().all() and plane.grad.any()
 
@@ -111,13 +111,20 @@ def test_a_smaller_view_is_filtered_as_pillow_does() -> None:
 
 def test_views_are_many() -> None:
     torch.manual_seed(1)
-    drawn = [View.draw() for _ in range(300)]
+    drawn = [Views().draw() for _ in range(300)]
     assert {view.top for view in drawn} == {view.left for view in drawn} == {0, 1, 2, 3}
     assert len({view.channels for view in drawn}) == 6
     smaller = [view.size for view in drawn if view.size > 1.0]
     assert 0.57 < len(smaller) / len(drawn) < 0.77
     assert max(smaller) <= 3.0 and len(set(smaller)) == len(smaller)
     assert all(0.8 <= view.gain <= 1.2 for view in drawn)
+
+
+def test_views_of_one_size() -> None:
+    torch.manual_seed(1)
+    sizes = [Views(0.25, 2.0, 2.0).draw().size for _ in range(300)]
+    assert set(sizes) == {1.0, 2.0}
+    assert 0.15 < sizes.count(2.0) / len(sizes) < 0.35
 
 
 def test_filters_against_scipy() -> None:

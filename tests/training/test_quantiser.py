@@ -39,13 +39,13 @@ def test_a_recipe_without_one_is_an_error() -> None:
 
 def test_batches_tell_the_quantiser_of_every_window(cache: Path) -> None:
     store = Store(cache, "[st]*")
-    known = {pair.quantiser for pair in find_pairs(store, ["coded"])} | {CLEAN_QUANTISER}
+    known = {pair.quantiser for pair in find_pairs(store, ["coded"], 1)} | {CLEAN_QUANTISER}
     batch = Pairs(store, 1, clean_share=0.5).batch(np.random.default_rng(1), 16, 32, SINGLE)
     assert set(batch.quantiser.tolist()) <= known
     clean = (batch.y[:, 0] == batch.target_y[:, 0]).all(dim=(1, 2))
     assert clean.any() and not clean.all()
     assert (batch.quantiser[clean] == CLEAN_QUANTISER).all()
-    real = find_pairs(store, ["quarter-real"])
+    real = find_pairs(store, ["quarter-real"], 4)
     assert real and all(math.isnan(pair.quantiser) for pair in real)
 
 

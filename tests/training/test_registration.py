@@ -1,5 +1,7 @@
 """Pairs lie on each other: the check itself on known offsets, then everything that makes pairs."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -9,9 +11,11 @@ from vsvqe.training import degrade
 from vsvqe.training.codecs import Recipe, avc, hevc, transcode
 from vsvqe.training.degrade import STAGES, Stage, Walk
 from vsvqe.training.motion import to_planes
+from vsvqe.training.pairs import find_pairs
+from vsvqe.training.prepare import add_quarter
 from vsvqe.training.registration import displacement, offsets, still_tiles
 from vsvqe.training.resample import reduced
-from vsvqe.training.store import Planes, decode
+from vsvqe.training.store import Planes, ShardWriter, Store, decode
 
 NONE = Walk(0.0, 0.0, 0.0)
 
@@ -65,6 +69,32 @@ def test_halved_clips(clean: Planes) -> None:
     assert set(found) == {"y", "u", "v"}
     for offset in found.values():
         assert offset == pytest.approx((0, 0), abs=0.02)
+
+
+def test_quarter_clips_on_half_ones(clip: np.ndarray, tmp_path: Path) -> None:
+    """The pairs by two of clips of which a quarter leaves rows and columns out."""
+    larger = np.pad(clip, ((0, 0), (0, 44), (0, 44), (0, 0)), mode="reflect")
+    clean = to_planes(list(larger))
+    with ShardWriter(tmp_path / "shard") as shard:
+        shard.add("clip", "half", reduced(clean, 2))
+        add_quarter(shard, "clip", clean, np.random.default_rng(0), avc(12))
+    store = Store(tmp_path)
+    pairs = find_pairs(store, ("quarter", "quarter-coded"), 2)
+    assert [pair.clean.kind for pair in pairs] == ["half", "half"]
+    for pair, least in zip(pairs, (0.02, 0.06), strict=True):
+        quarter = store.planes(pair.shard, pair.damaged)
+        height, width = quarter.y.shape[1:]
+        assert (2 * height, 2 * width) < (pair.clean.height, pair.clean.width)
+        half = store.planes(pair.shard, pair.clean)
+        cut = Planes(
+            half.y[:, : 2 * height, : 2 * width],
+            half.u[:, :height, :width],
+            half.v[:, :height, :width],
+        )
+        found = offsets(cut, quarter)
+        assert set(found) >= {"y"}
+        for offset in found.values():
+            assert offset == pytest.approx((0, 0), abs=least)
 
 
 # The worse the picture, the less can be told.

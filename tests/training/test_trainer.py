@@ -1,7 +1,9 @@
 """Trainings that are interrupted, continued and parallel, on a tiny network."""
 
+import csv
 import dataclasses
 import signal
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
+from vsvqe.nets.discriminators import UNetDiscriminator
 from vsvqe.nets.planes import PlanesNet
 from vsvqe.nets.window import Window
 from vsvqe.training.curves import draw
-from vsvqe.training.pairs import Pairs
+from vsvqe.training.judge import Judge
+from vsvqe.training.pairs import Batch, Pairs
 from vsvqe.training.schedules import cosine_restarts, warmup_stable_decay
 from vsvqe.training.store import Store
 from vsvqe.training.tasks import Restoration
@@ -37,16 +41,35 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
         torch.testing.assert_close(tensor, other[name], rtol=1e-4, atol=1e-6)
 
 
+@dataclass
+class Judged(Restoration):
+    """A restoration whose luma is to pass for real."""
+
+    opponent: Judge = field(kw_only=True)
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        y, _ = self.net.windows(batch.y, batch.uv)
+        return super().loss(batch) + self.opponent.verdict(batch.base_y + y, batch.target_y)
+
+
+def judged(cache: Path, rate: float = 1e-3) -> Judged:
+    plain = task(cache)
+    opponent = Judge(UNetDiscriminator(inputs=1, channels=4), rate)
+    given = {f.name: getattr(plain, f.name) for f in fields(plain)}
+    return Judged(**given, opponent=opponent)
+
+
 class Interrupted(Exception):
     pass
 
 
-def test_a_training_that_was_killed_goes_on_as_if_nothing_had_been(cache, tmp_path):
+@pytest.mark.parametrize("made", [task, judged])
+def test_a_training_that_was_killed_goes_on_as_if_nothing_had_been(made, cache, tmp_path):
     whole = Settings(tmp_path / "whole", steps=12, rate=1e-3, pause=0.0)
-    Trainer(task(cache), whole).run()
+    Trainer(made(cache), whole).run()
 
     broken = Settings(tmp_path / "broken", steps=12, rate=1e-3, pause=0.0)
-    trainer = Trainer(task(cache), broken)
+    trainer = Trainer(made(cache), broken)
     update, count = trainer._update, 0
 
     def fail(batch):
@@ -59,8 +82,35 @@ def test_a_training_that_was_killed_goes_on_as_if_nothing_had_been(cache, tmp_pa
     trainer._update = fail
     with pytest.raises(Interrupted):
         trainer.run()
-    Trainer(task(cache), broken).run()
-    assert_same(weights(broken.out), weights(whole.out))
+    Trainer(made(cache), broken).run()
+    for one, other in zip(tensors(broken), tensors(whole), strict=True):
+        assert torch.equal(one, other)
+
+
+def tensors(settings: Settings) -> list[torch.Tensor]:
+    """All of a checkpoint: networks, averages and optimisers."""
+    state = torch.load(settings.checkpoint, weights_only=True)
+    leaves = torch.utils._pytree.tree_leaves(state)
+    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+
+
+def test_network_and_opponent_are_trained_and_logged(cache, tmp_path):
+    adversarial = judged(cache)
+    before = [p.detach().clone() for p in adversarial.opponent.net.parameters()]
+    Trainer(adversarial, Settings(tmp_path, steps=4, rate=1e-3, pause=0.0)).run()
+    after = adversarial.opponent.net.parameters()
+    assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    rows = list(csv.DictReader((tmp_path / "log.csv").open()))
+    answers = [float(row["opponent"]) for row in rows]
+    # It is undecided in the beginning.
+    assert answers == pytest.approx([np.log(4)] * 4, abs=0.05) and len(set(answers)) == 4
+
+
+def test_a_checkpoint_without_the_opponent_is_refused(cache, tmp_path):
+    settings = Settings(tmp_path, steps=2, rate=1e-3, pause=0.0)
+    Trainer(task(cache), settings).run()
+    with pytest.raises(ValueError, match="has no opponent"):
+        Trainer(judged(cache), settings)
 
 
 def test_a_finished_training_can_be_made_longer(cache, tmp_path):

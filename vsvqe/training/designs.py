@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
 
 from vsvqe.nets.damage import DamageNet
+from vsvqe.nets.discriminators import UNetDiscriminator
 from vsvqe.nets.planes import PlanesNet
 from vsvqe.nets.refine import RefineNet
 from vsvqe.nets.window import Window
 from vsvqe.training import tasks
+from vsvqe.training.judge import Judge
 from vsvqe.training.pairs import REAL, Pairs
-from vsvqe.training.perceptual import Perceptual
+from vsvqe.training.perceptual import Perceptual, Views
 from vsvqe.training.stage1 import ASTF_STAGE1, Stage1
 from vsvqe.training.store import Store
 
@@ -27,12 +29,21 @@ _DEBLOCK = "Removes compression artifacts of H.264, HEVC and MPEG-4, from QP 20 
 _SUPERRES = "Doubles the size, of clean and of moderately compressed video"
 # Of LPIPS beside the absolute error where texture has to be made up.
 _REAL_PERCEPTUAL = 0.1
-# Of grids beside LPIPS: cells of 8x8 pixels show sooner than those of two by two.
-_REAL_GRID = 3000.0
+# Of grids beside LPIPS, by four: cells of 8x8 pixels show sooner than smaller ones. By two it is
+# too much: where an edge needs some kinds of pixels more than others, flat pixels around it made up
+# for that.
+_REAL_GRID_BY_FOUR = 3000.0
 # Of the change of the error from frame to frame beside the absolute error.
 _REAL_STEADY = 1.0
 # Of the filter bank beside LPIPS.
 _BANK = 0.4
+# Every third view at half the size: what is trained since is looked at in more sizes.
+_HALVED = Views(1.0 / 3.0, 2.0, 2.0)
+# Features of the discriminator at full size. RealBasicVSR has 64, for networks of 16 times as many
+# weights as the light ones.
+_JUDGE_CHANNELS = 16
+# Twice that of the network, as there.
+_JUDGE_RATE = 2e-4
 
 
 @dataclass(frozen=True)
@@ -84,26 +95,51 @@ def _superres_by_four(net: nn.Module, material: Material) -> tasks.Restoration:
     return tasks.Restoration(net, Pairs(material.store, 4), material.valid, count=16, size=48)
 
 
+def _real_by_two(net: nn.Module, material: Material) -> tasks.Detail:
+    return _steady(_real(net, material, _perceptual(material, _BANK)))
+
+
 def _real_by_four(net: nn.Module, material: Material) -> tasks.Detail:
+    task = _real(net, material, _perceptual(material))
+    return replace(task, views=_HALVED, grid_weight=_REAL_GRID_BY_FOUR)
+
+
+def _adversarial(net: nn.Module, material: Material) -> tasks.Detail:
+    judge = Judge(UNetDiscriminator(channels=_JUDGE_CHANNELS), _JUDGE_RATE)
+    steady = _steady(_real(net, material, _perceptual(material, _BANK)))
+    return replace(steady, grid_weight=_REAL_GRID_BY_FOUR, opponent=judge)
+
+
+def _real(net: nn.Module, material: Material, perceptual: Perceptual) -> tasks.Detail:
     assert isinstance(net, PlanesNet)
     return tasks.Detail(
         net,
-        Pairs(material.store, 4, REAL[4]),
+        Pairs(material.store, net.scale, REAL[net.scale]),
         material.valid,
-        count=6,
+        # The smallest clips that are quartered have no more; as much of the results for each scale.
+        count=96 // net.scale**2,
         size=48,
-        perceptual=_perceptual(material, _BANK),
+        perceptual=perceptual,
         weight=_REAL_PERCEPTUAL,
-        grid_weight=_REAL_GRID,
-        steady_weight=_REAL_STEADY,
+        grid_period=2 * net.scale,
     )
+
+
+def _steady(task: tasks.Detail) -> tasks.Detail:
+    return replace(task, steady_weight=_REAL_STEADY)
 
 
 def _detail(net: nn.Module, material: Material) -> tasks.Detail:
     assert isinstance(net, PlanesNet)
-    pairs = Pairs(material.store, 2)
-    perceptual = _perceptual(material)
-    return tasks.Detail(net, pairs, material.valid, count=8, size=72, perceptual=perceptual)
+    return tasks.Detail(
+        net,
+        Pairs(material.store, 2),
+        material.valid,
+        count=8,
+        size=72,
+        perceptual=_perceptual(material),
+        views=_HALVED,
+    )
 
 
 def _refinement(net: nn.Module, material: Material) -> tasks.Refinement:
@@ -146,6 +182,13 @@ DESIGNS = {
         _detail,
         rate=2e-4,
     ),
+    "superres-x2-real": Design(
+        "Doubles the size of video of unknown history, with crisper texture and less of its "
+        "damage, at some cost in PSNR; begins with superres-x2-balanced.",
+        lambda: PlanesNet(_AROUND, 2, channels=48, blocks=8),
+        _real_by_two,
+        rate=3e-4,
+    ),
     "superres-x4-balanced": Design(
         "Makes clean and moderately compressed video four times as large; looks at five aligned "
         "frames; begins with superres-x2-balanced.",
@@ -158,6 +201,13 @@ DESIGNS = {
         lambda: PlanesNet(_AROUND, 4, channels=48, blocks=8),
         _real_by_four,
         rate=3e-4,
+    ),
+    "superres-x4-adversarial": Design(
+        "Makes video of unknown history four times as large, with texture that passes for real; "
+        "begins with superres-x4-real.",
+        lambda: PlanesNet(_AROUND, 4, channels=48, blocks=8),
+        _adversarial,
+        rate=1e-4,
     ),
     "astf-fast": Design(
         "Refines what Deblock gives, towards texture and towards calm, for ASTF to fuse.",

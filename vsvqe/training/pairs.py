@@ -22,8 +22,11 @@ from vsvqe.training.store import Bytes, Entry, Planes, Store
 # Bicubic upscaling looks two samples far, in chroma too: that is four luma pixels.
 MARGIN = 4
 DAMAGED = {1: ("coded",), 2: ("half", "half-coded"), 4: ("quarter", "quarter-coded")}
-# For models of video of unknown history.
-REAL = {4: ("quarter-coded", "quarter-real")}
+# For models of video of unknown history. What is quartered is damaged in more ways, and its
+# original at half the size is sharper than video at its own.
+REAL = {2: ("quarter-coded", "quarter-real"), 4: ("quarter-coded", "quarter-real")}
+# By what a clip is smaller than the whole one: the undamaged clip of that size.
+UNDAMAGED = {1: "clean", 2: "half", 4: "quarter"}
 # What nobody compressed counts as compressed so slightly that it can't be seen.
 CLEAN_QUANTISER = 10.0
 
@@ -72,7 +75,7 @@ class Crop(NamedTuple):
 
 @dataclass
 class Pair:
-    """A damaged clip and its clean original.
+    """A damaged clip and its undamaged original.
 
     Attributes:
         shard: Where both are.
@@ -124,7 +127,7 @@ class Pairs:
         """Lists the pairs."""
         self.kinds = self.kinds or DAMAGED[self.scale]
         self._pairs = {True: [], False: []}
-        for pair in find_pairs(self.store, self.kinds):
+        for pair in find_pairs(self.store, self.kinds, self.scale):
             self._pairs[pair.shard.startswith("stills")].append(pair)
 
     def batch(self, rng: np.random.Generator, count: int, size: int, window: Window) -> Batch:
@@ -184,14 +187,33 @@ class Pairs:
         return crops, flow
 
 
-def find_pairs(store: Store, kinds: Sequence[str]) -> list[Pair]:
-    """Lists all pairs of a clip damaged in one of some ways and its original."""
-    clean = {(shard, entry.source): entry for shard, entry in store.clips if entry.kind == "clean"}
+def find_pairs(store: Store, kinds: Sequence[str], scale: int) -> list[Pair]:
+    """Lists all pairs of a clip damaged in one of some ways and its original.
+
+    Args:
+        store: Where the clips are.
+        kinds: Of damaged clips, see ``Entry``.
+        scale: Size of the originals relative to them; an original may be larger by what was cut
+            off at the right and at the bottom before the damaged clip was made smaller.
+
+    Raises:
+        ValueError: If there is no original of that size for a kind.
+    """
+    clips = {(shard, entry.source, entry.kind): entry for shard, entry in store.clips}
+    originals = {kind: _original(kind, scale) for kind in kinds}
     return [
-        Pair(shard, clean[shard, entry.source], entry, entry)
+        Pair(shard, clips[shard, entry.source, originals[entry.kind]], entry, entry)
         for shard, entry in store.clips
-        if entry.kind in kinds
+        if entry.kind in originals
     ]
+
+
+def _original(kind: str, scale: int) -> str:
+    """Returns the kind of the undamaged clips that are so many times as large."""
+    own = {name: factor for factor, name in UNDAMAGED.items()}.get(kind.partition("-")[0], 1)
+    if own % scale:
+        raise ValueError(f"{kind} clips have no original of {scale} times their size")
+    return UNDAMAGED[own // scale]
 
 
 def cut(store: Store, pair: Pair, scale: int, frame: int, window: Window, box: Box) -> Crop:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +12,6 @@ from torch.nn import functional
 
 from vsvqe.training.filterbank import FilterBank
 
-# By how much a picture is made smaller at most, and how often it is at all.
-SMALLEST = 3.0
-SMALLER_SHARE = 2.0 / 3.0
 # Of the filters' squared norm, see ``FilterBank``.
 LEAST_CONTRAST = 2e-3
 
@@ -49,16 +45,6 @@ class View:
     gain: float
     channels: tuple[int, ...]
 
-    @classmethod
-    def draw(cls) -> View:
-        """Draws one with PyTorch's generator; two of three are smaller, by up to three."""
-        top, left, mirrored, turned = (int(torch.randint(most, ())) for most in (4, 4, 2, 2))
-        gain = 0.8 + 0.4 * float(torch.rand(()))
-        channels = tuple(torch.randperm(3).tolist())
-        smaller, how_much = torch.rand(2).tolist()
-        size = math.exp(how_much * math.log(SMALLEST)) if smaller < SMALLER_SHARE else 1.0
-        return cls(top, left, bool(mirrored), bool(turned), size, gain, channels)
-
     def of(self, rgb: Tensor) -> Tensor:
         """Returns the picture as seen in this way."""
         seen = rgb[:, self.channels, self.top :, self.left :]
@@ -68,6 +54,31 @@ class View:
             sides = [round(side / self.size) for side in seen.shape[-2:]]
             seen = functional.interpolate(seen, sides, mode="bilinear", antialias=True)
         return 0.5 + self.gain * (seen - 0.5)
+
+
+@dataclass(frozen=True)
+class Views:
+    """Which views are drawn.
+
+    Attributes:
+        share: Of those in which the picture is made smaller, 0 to 1.
+        least: By which it is made smaller then, at least.
+        most: The same at most.
+    """
+
+    share: float = 2.0 / 3.0
+    least: float = 1.0
+    most: float = 3.0
+
+    def draw(self) -> View:
+        """Draws one with PyTorch's generator."""
+        top, left, mirrored, turned = (int(torch.randint(most, ())) for most in (4, 4, 2, 2))
+        gain = 0.8 + 0.4 * float(torch.rand(()))
+        channels = tuple(torch.randperm(3).tolist())
+        smaller, how_much = torch.rand(2).tolist()
+        # Evenly in octaves.
+        size = self.least * (self.most / self.least) ** how_much if smaller < self.share else 1.0
+        return View(top, left, bool(mirrored), bool(turned), size, gain, channels)
 
 
 class Perceptual(nn.Module):
@@ -111,7 +122,7 @@ class Perceptual(nn.Module):
             uv: Chroma in [-0.5, 0.5], `[K * N, 2, H / 2, W / 2]`.
             target_y: Luma of what they should be, `[N, 1, H, W]`.
             target_uv: Chroma of what they should be.
-            view: How to look at all of them; those that ``View.draw`` draws need sides of at
+            view: How to look at all of them; those that ``Views`` draws need sides of at
                 least 61, for the filters.
         """
         seen, target = to_rgb(y, uv), to_rgb(target_y, target_uv)

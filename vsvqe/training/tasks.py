@@ -15,6 +15,7 @@ from vsvqe.nets.damage import DamageNet
 from vsvqe.nets.planes import PlanesNet, WindowNet, with_scale
 from vsvqe.nets.refine import RefineNet
 from vsvqe.nets.window import Window
+from vsvqe.training.judge import Judge
 from vsvqe.training.losses import (
     CHROMA_WEIGHT,
     charbonnier,
@@ -33,10 +34,11 @@ from vsvqe.training.pairs import (
     cut,
     find_pairs,
 )
-from vsvqe.training.perceptual import Perceptual, View
+from vsvqe.training.perceptual import Perceptual, Views, to_rgb
 from vsvqe.training.stage1 import Stage1
 from vsvqe.training.store import Store
 from vsvqe.training.temporal import warped_difference
+from vsvqe.training.trainer import Unopposed
 
 VALIDATION_SIDE = {1: 256, 2: 160, 4: 80}
 # Standard deviation of what is told of the quantiser.
@@ -54,14 +56,14 @@ CALM_FAITH = 9.0
 # Of the unsharp masking of what both branches are to give, as Real-ESRGAN (Wang et al., ICCV
 # workshops, 2021) has it: a network that can't know what was lost gives too little of it.
 TARGET_SHARPENING = 0.12
+# Of a judge's verdict beside the absolute error: RealBasicVSR's.
+ADVERSARIAL_WEIGHT = 0.05
 # Of a grid beside LPIPS, which takes one for texture: one of a code costs as much as LPIPS of 0.01.
 GRID_WEIGHT = 500.0
-# What each output pixel shuffle of a network could draw; doubling did without more than the finest.
-GRID_PERIOD = {2: 2, 4: 8}
 
 
 @dataclass
-class Restoration:
+class Restoration(Unopposed):
     """Deblock (scale 1) or SuperRes (scale 2 or 4).
 
     Attributes:
@@ -149,14 +151,23 @@ class Detail(Restoration):
         perceptual: The perceptual distance.
         weight: Of the perceptual distance beside the absolute error.
         grid_weight: Of a grid beside the perceptual distance.
+        grid_period: Of the widest grid that counts. The pixel shuffle of a network could draw one
+            of twice its scale.
         steady_weight: Of how much the error changes from a frame to the next, along the motion;
             beside the absolute error.
+        views: How the perceptual distance looks.
+        opponent: Judges the pictures, if they are to pass as real.
+        opponent_weight: Of its verdict beside the absolute error.
     """
 
     perceptual: Perceptual = field(kw_only=True)
     weight: float = field(default=PERCEPTUAL_WEIGHT, kw_only=True)
     grid_weight: float = field(default=GRID_WEIGHT, kw_only=True)
+    grid_period: int = field(default=2, kw_only=True)
     steady_weight: float = field(default=0.0, kw_only=True)
+    views: Views = field(default=Views(), kw_only=True)
+    opponent: Judge | None = field(default=None, kw_only=True)
+    opponent_weight: float = field(default=ADVERSARIAL_WEIGHT, kw_only=True)
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draws a batch, of couples of frames where they are to be steady."""
@@ -171,9 +182,13 @@ class Detail(Restoration):
         absolute = (y - batch.target_y).abs().mean() + (uv - batch.target_uv).abs().mean()
         # Its differences of features are too fine for half precision.
         with torch.autocast(batch.y.device.type, enabled=False):
-            alike = self.perceptual(y, uv, batch.target_y, batch.target_uv, View.draw()).mean()
-            alike = alike + self.grid_weight * grid_error(residual_y, GRID_PERIOD[self.net.scale])
-        total: Tensor = absolute + self.weight * alike
+            perceptual = self.perceptual.to(y.device)
+            alike = perceptual(y, uv, batch.target_y, batch.target_uv, self.views.draw()).mean()
+            alike = alike + self.grid_weight * grid_error(residual_y, self.grid_period)
+            total: Tensor = absolute + self.weight * alike
+            if self.opponent is not None:
+                pictures = to_rgb(y, uv), to_rgb(batch.target_y, batch.target_uv)
+                total = total + self.opponent_weight * self.opponent.verdict(*pictures)
         if batch.flow is not None:
             # Of the errors, not the pictures: what the original changes may change, wherever the
             # flow is wrong.
@@ -185,11 +200,11 @@ class Detail(Restoration):
         """Returns the gains in PSNR-Y, and the perceptual distances as `<damage>-lpips`."""
         assert isinstance(net, WindowNet)
         distances: dict[str, list[float]] = {}
-        for pair in find_pairs(self.valid, self.pairs.kinds):
+        for pair in find_pairs(self.valid, self.pairs.kinds, net.scale):
             batch = validation_batch(self.valid, pair, net.window, net.scale)
             with torch.no_grad():
                 y, uv = net.windows(batch.y, batch.uv)
-                distance = self.perceptual.lpips(
+                distance = self.perceptual.to(y.device).lpips(
                     batch.base_y + y, batch.base_uv + uv, batch.target_y, batch.target_uv
                 )
             distances.setdefault(damage_name(pair) + "-lpips", []).append(distance.mean().item())
@@ -198,7 +213,7 @@ class Detail(Restoration):
 
 
 @dataclass
-class Refinement:
+class Refinement(Unopposed):
     """ASTF's second stage: texture that looks alike, and a picture that is calm.
 
     The losses are those of the paper (NTIRE 2021, section on the VUE team): LPIPS for texture,
@@ -236,7 +251,7 @@ class Refinement:
         both = [torch.cat(planes) for planes in zip(texture, smooth, strict=True)]
         # Its differences of features are too fine for half precision.
         with torch.autocast(batch.y.device.type, enabled=False):
-            alike = self.perceptual(*both, *target, View.draw())
+            alike = self.perceptual(*both, *target, Views().draw())
             crisp, calm = alike.chunk(2)
             grid = grid_error(texture[0] - batch.base_y)
             vivid = crisp.mean() + GRID_WEIGHT * grid + TEXTURE_FAITH * _faith(texture, target)
@@ -249,7 +264,7 @@ class Refinement:
         """Returns the gains in PSNR-Y over the first stage, and the perceptual distances."""
         assert isinstance(net, RefineNet)
         figures: dict[str, list[float]] = {}
-        for pair in find_pairs(self.valid, self.pairs.kinds):
+        for pair in find_pairs(self.valid, self.pairs.kinds, 1):
             windows = validation_batch(self.valid, pair, self.stage1.window, 1)
             batch = self.stage1.enhanced(windows, self.stage1.margin)
             with torch.no_grad():
@@ -284,7 +299,7 @@ def _faith(planes: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> Tens
 
 
 @dataclass
-class Damage:
+class Damage(Unopposed):
     """The estimate of the damage.
 
     Attributes:
@@ -316,7 +331,7 @@ class Damage:
         """Returns, for every kind of damage, the mean estimate and its mean error."""
         assert isinstance(net, DamageNet)
         figures: dict[str, list[float]] = {}
-        coded = find_pairs(self.valid, self.pairs.kinds)
+        coded = find_pairs(self.valid, self.pairs.kinds, 1)
         clean = [Pair(p.shard, p.clean, p.clean, p.moved) for p in coded]
         for pair in (*coded, *clean):
             batch = validation_batch(self.valid, pair, net.window, 1)
@@ -345,7 +360,7 @@ def gains(
         restore: Gives the residuals of a batch, as ``WindowNet.windows`` does.
     """
     found: dict[str, list[float]] = {}
-    for pair in find_pairs(store, kinds):
+    for pair in find_pairs(store, kinds, scale):
         batch = validation_batch(store, pair, window, scale)
         with torch.no_grad():
             y, _ = restore(batch)

@@ -7,9 +7,10 @@ import csv
 import logging
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from vsvqe.training.optimisers import MuonAdamW
 from vsvqe.training.schedules import plateau_end, warmup_stable_decay
 
 EMA_DECAY = 0.999
+# Of an opponent's optimiser, as ESRGAN and what came of it have them.
+OPPONENT_BETAS = (0.9, 0.99)
 GRADIENT_NORM = 1.0
 # Share of the steps before the last ones, whose small updates deserve float32.
 LOW_PRECISION = 0.92
@@ -35,12 +38,31 @@ class Movable(Protocol):
         """Returns it on a device."""
 
 
-class Task[B: Movable](Protocol):
-    """What is trained: a network with its data and loss."""
+class Opponent(Protocol):
+    """A second network, trained against what the first one makes."""
 
     @property
     def net(self) -> nn.Module:
         """The network."""
+
+    @property
+    def rate(self) -> float:
+        """Its learning rate, the same at all steps."""
+
+    def loss(self) -> Tensor:
+        """Returns its loss on what was made of the batch that the task's loss was last asked of."""
+
+
+class Task[B: Movable](Protocol):
+    """What is trained: a network with its data and loss, and maybe an opponent."""
+
+    @property
+    def net(self) -> nn.Module:
+        """The network."""
+
+    @property
+    def opponent(self) -> Opponent | None:
+        """What is trained against it."""
 
     def batch(self, rng: np.random.Generator) -> B:
         """Draws a batch."""
@@ -50,6 +72,12 @@ class Task[B: Movable](Protocol):
 
     def validate(self, net: nn.Module) -> dict[str, float]:
         """Returns figures on pictures never trained on, by name."""
+
+
+class Unopposed:
+    """A task without an opponent."""
+
+    opponent: Opponent | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +135,48 @@ class Batches[B: Movable](Dataset[B]):
         return self._task.batch(np.random.default_rng((self._seed, step)))
 
 
+class _Update(NamedTuple):
+    """What one step gave: the loss, the norm of its gradient, and the opponent's loss."""
+
+    loss: float
+    norm: float
+    answer: float | None
+
+
+class _Rival:
+    """An opponent with its optimiser."""
+
+    def __init__(self, opponent: Opponent, device: torch.device) -> None:
+        """Brings the network to the device.
+
+        Args:
+            opponent: What is trained.
+            device: Where.
+        """
+        self._opponent = opponent
+        self._net = opponent.net.to(device)
+        self._net.to(memory_format=torch.channels_last)
+        weights = self._net.parameters()
+        self._optimiser = torch.optim.Adam(weights, opponent.rate, OPPONENT_BETAS)
+
+    def update(self) -> float:
+        """Makes one step; returns the loss."""
+        loss = self._opponent.loss()
+        self._optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        return loss.item()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what a checkpoint needs."""
+        return {"net": self._net.state_dict(), "optimiser": self._optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores what ``state_dict`` returned."""
+        self._net.load_state_dict(state["net"])
+        self._optimiser.load_state_dict(state["optimiser"])
+
+
 class Trainer[B: Movable]:
     """Trains one task to its last step, continuing from a checkpoint if there is one."""
 
@@ -128,6 +198,7 @@ class Trainer[B: Movable]:
         self._net.to(memory_format=torch.channels_last)
         self._ema = copy.deepcopy(self._net).requires_grad_(False)
         self._optimiser = MuonAdamW(self._net, settings.rate)
+        self._rival = _Rival(task.opponent, self._device) if task.opponent else None
         self._plateau_end = plateau_end(settings.steps)
         self._step = 0
         self._seconds = 0.0
@@ -136,8 +207,7 @@ class Trainer[B: Movable]:
     def run(self) -> None:
         """Trains to the last step."""
         settings, steps = self._settings, self._settings.steps
-        losses: list[float] = []
-        norms: list[float] = []
+        updates: list[_Update] = []
         saved = time.monotonic()
         loader = DataLoader(
             Batches(self._task, settings.seed, steps),
@@ -145,27 +215,27 @@ class Trainer[B: Movable]:
             sampler=range(self._step, steps),
             num_workers=settings.workers,
             pin_memory=self._device.type == "cuda",
+            # It draws a seed when it starts, which a training that goes on must not notice.
+            generator=torch.Generator(),
         )
         with tqdm(total=steps, initial=self._step, mininterval=10.0, unit="step") as bar:
             started = time.monotonic()
             for batch in loader:
-                loss, norm = self._update(batch.to(self._device))
-                losses.append(loss)
-                norms.append(norm)
+                updates.append(self._update(batch.to(self._device)))
                 self._seconds += time.monotonic() - started
                 started = time.monotonic()
                 bar.update()
                 if self._step == self._plateau_end:
                     self._save(settings.plateau)
                 if time.monotonic() - saved > settings.pause:
-                    self._report(float(np.mean(losses)), float(np.median(norms)))
-                    losses, norms = [], []
+                    self._report(updates)
+                    updates = []
                     saved = started = time.monotonic()
-        if losses:
-            self._report(float(np.mean(losses)), float(np.median(norms)))
+        if updates:
+            self._report(updates)
 
-    def _update(self, batch: B) -> tuple[float, float]:
-        """Makes one step; returns the loss and the norm of its gradient."""
+    def _update(self, batch: B) -> _Update:
+        """Makes one step of the network, and of its opponent."""
         low = self._settings.low_precision and self._step < LOW_PRECISION * self._settings.steps
         with torch.autocast(self._device.type, torch.bfloat16, enabled=low):
             loss = self._task.loss(batch)
@@ -180,21 +250,25 @@ class Trainer[B: Movable]:
             averages, weights = self._ema.parameters(), self._net.parameters()
             for average, weight in zip(averages, weights, strict=True):
                 average.lerp_(weight, 1.0 - decay)
-        return loss.item(), norm.item()
+        answer = self._rival.update() if self._rival else None
+        return _Update(loss.item(), norm.item(), answer)
 
     def _rate(self) -> float:
         """Returns the learning rate of the current step."""
         return self._settings.rate * warmup_stable_decay(self._step, self._settings.steps)
 
-    def _report(self, loss: float, norm: float) -> None:
+    def _report(self, updates: Sequence[_Update]) -> None:
         """Validates the averaged weights, writes log and checkpoint."""
-        figures = self._task.validate(self._ema)
+        answers = [update.answer for update in updates if update.answer is not None]
+        # Where the pictures are.
+        figures = self._task.validate(copy.deepcopy(self._ema).cpu())
         row: dict[str, float] = {
             "step": self._step,
             "seconds": round(self._seconds, 1),
             "rate": self._rate(),
-            "loss": loss,
-            "norm": norm,
+            "loss": float(np.mean([update.loss for update in updates])),
+            "norm": float(np.median([update.norm for update in updates])),
+            **({"opponent": float(np.mean(answers))} if answers else {}),
             **{name: round(figure, 4) for name, figure in figures.items()},
         }
         log.info("%s", " ".join(f"{name}={figure:g}" for name, figure in row.items()))
@@ -209,7 +283,7 @@ class Trainer[B: Movable]:
 
     def _save(self, path: Path) -> None:
         """Writes a checkpoint, at once or not at all."""
-        state = {
+        state: dict[str, Any] = {
             "net": self._net.state_dict(),
             "ema": self._ema.state_dict(),
             "optimiser": self._optimiser.state_dict(),
@@ -218,6 +292,8 @@ class Trainer[B: Movable]:
             "seconds": self._seconds,
             "steps": self._settings.steps,
         }
+        if self._rival:
+            state["opponent"] = self._rival.state_dict()
         part = path.with_suffix(".part")
         torch.save(state, part)
         os.replace(part, path)
@@ -236,6 +312,10 @@ class Trainer[B: Movable]:
             self._net.load_state_dict(state["net"])
             self._ema.load_state_dict(state["ema"])
             self._optimiser.load_state_dict(state["optimiser"])
+            if self._rival:
+                if "opponent" not in state:
+                    raise ValueError(f"{path} has no opponent: it is of another training")
+                self._rival.load_state_dict(state["opponent"])
             torch.set_rng_state(state["torch_rng"])
             self._step = state["step"]
             self._seconds = state["seconds"]
