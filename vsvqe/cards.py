@@ -8,6 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .checkpoints import SUFFIXES
 from .inference.errors import ModelError
 
@@ -74,6 +77,19 @@ class Card:
     def version(self) -> int:
         """The number at the end of its name."""
         return int(self.name.rpartition("-v")[2])
+
+    def factors(self, quantiser: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns what the luma and the chroma residual are multiplied by, N x 2.
+
+        Args:
+            quantiser: Of N frames.
+        """
+        factors = np.ones((len(quantiser), 2), np.float32)
+        if self.response:
+            knots, *both = zip(*self.response, strict=True)
+            for plane, response in enumerate(both):
+                factors[:, plane] = np.interp(quantiser, knots, response)
+        return factors
 
     @property
     def path(self) -> Path:

@@ -197,8 +197,7 @@ def stages(clip: vs.VideoNode, full_range: bool) -> dict[str, Any]:
     path = cards.models_folder() / "astf-fast-v2.onnx"
     card = json.loads(path.with_suffix(".json").read_text())
     spans = [limits(format, full_range, plane > 0)[1] for plane in range(3)]
-    repaired = residuals("deblock", frames, format, full_range)
-    assert card["refines"] == "deblock-balanced-v2"
+    repaired = residuals("deblock", frames, format, full_range, model=card["refines"])
     stage1 = [
         [a + b / span for a, b, span in zip(x, y, spans, strict=True)]
         for x, y in zip(nominal(frames, format, full_range), repaired, strict=True)

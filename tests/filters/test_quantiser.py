@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import vapoursynth as vs
@@ -6,7 +8,7 @@ from support.codecs import encode
 from support.reference import assert_rounded, normalised, quantisers, residuals, summed
 
 import vsvqe as vqe
-from vsvqe.cards import find
+from vsvqe.cards import find, list_models
 from vsvqe.filters import quantiser
 from vsvqe.filters.quantiser import FULL, UNTOUCHED, Weighing, strength_at
 
@@ -19,19 +21,21 @@ def test_strength_rises_with_the_quantiser():
 
 def test_factors_lie_on_lines_between_those_of_the_card():
     response = ((20.0, 0.5, 1.0), (30.0, 1.5, 1.0), (40.0, 2.5, 0.0))
-    weighing = Weighing(response=response, strength=0.5, qp=None)
+    card = replace(list_models("deblock")[0], response=response)
+    weighing = Weighing(card=card, strength=0.5)
     factors = weighing.factors(np.array([10, 20, 25, 36, 50], np.float32))
     wanted = [[0.25, 0.5], [0.25, 0.5], [0.5, 0.5], [1.05, 0.2], [1.25, 0.0]]
     np.testing.assert_allclose(factors, wanted, rtol=1e-6)
 
 
 def test_the_quantiser_is_estimated_only_if_it_is_needed_and_not_given():
-    response = ((20.0, 0.5, 1.0), (30.0, 1.5, 1.0))
-    assert Weighing(response=response, strength=1.0, qp=None).given(2) is None
-    assert Weighing(response=(), strength="auto", qp=None).given(2) is None
-    given = Weighing(response=response, strength=1.0, qp=25.0).given(2)
+    plain = replace(list_models("deblock")[0], response=())
+    card = replace(plain, response=((20.0, 0.5, 1.0), (30.0, 1.5, 1.0)))
+    assert Weighing(card=card).given(2) is None
+    assert Weighing(card=plain, strength="auto").given(2) is None
+    given = Weighing(card=card, qp=25.0).given(2)
     assert given is not None and given.tolist() == [[1.0, 1.0]] * 2
-    auto = Weighing(response=(), strength="auto", qp=UNTOUCHED).given(1)
+    auto = Weighing(card=plain, strength="auto", qp=UNTOUCHED).given(1)
     assert auto is not None and auto.tolist() == [[0.0, 0.0]]
 
 

@@ -48,21 +48,23 @@ def residuals(
     format: vs.VideoFormat,
     full_range: bool,
     qp: float | None = None,
+    model: str | None = None,
 ) -> list[Planes]:
-    """The residual of each frame by a task's default model, in codes, at its output size.
+    """The residual of each frame by a shipped model, in codes, at its output size.
 
     Every frame is computed alone, from its own window; the ends repeat.
 
     Args:
-        task: Whose default model.
+        task: What the model is for.
         frames: All frames of the clip.
         format: Theirs.
         full_range: Whether codes have the full range.
         qp: The quantiser; ``None``: each frame's as ``quantisers`` estimates it.
+        model: Its name; ``None``: the default one of the task.
     """
-    model = cards.models_folder() / f"{DEFAULTS[task]}.onnx"
-    session = ort.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-    card = json.loads(model.with_suffix(".json").read_text())
+    path = cards.models_folder() / f"{model or DEFAULTS[task]}.onnx"
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    card = json.loads(path.with_suffix(".json").read_text())
     y, uv = normalised(frames, format, full_range)
     # The flow is that of 8-bit codes of limited range.
     codes = np.clip(np.rint(y[:, 0] * 219 + 16), 0, 255).astype(np.uint8)

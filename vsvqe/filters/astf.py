@@ -14,6 +14,7 @@ from ..graph.clips import ClipFacts, checked, facts, like
 from ..graph.colour import to_picture
 from ..inference.backends import AnyBackend
 from .options import Options, errors_named, number, one_of, whole
+from .quantiser import Weighing
 from .residual import prepared, residual, residuals
 
 type Show = Literal["result", "mask", "stage1", "texture", "smooth"]
@@ -147,7 +148,9 @@ def _refined(clip: vs.VideoNode, card: Card, options: Options, settings: _Settin
     clip_facts = facts(clip)
     held, seen = prepared(clip, clip_facts, options)
     length, _ = options.window(_stage1(card).radius, seen)
-    faithful = residual(seen, clip_facts, _stage1(card), options, name="ASTF")
+    first = _stage1(card)
+    weighing = Weighing(card=first) if first.response else None
+    faithful = residual(seen, clip_facts, first, options, name="ASTF", weighing=weighing)
     stage1 = _plus(_nominal(held, clip_facts), faithful, clip_facts)
     if settings.show == "stage1":
         return _returned(stage1, clip, clip_facts)

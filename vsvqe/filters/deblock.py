@@ -145,7 +145,7 @@ def _by_residual(
     held, seen = prepared(clip, clip_facts, options)
 
     if strength == "auto" or card.response:
-        weighing, weight = Weighing(response=card.response, strength=strength, qp=qp), 1.0
+        weighing, weight = Weighing(card=card, strength=strength, qp=qp), 1.0
     else:
         weighing, weight = None, strength
     wanted = residual(seen, clip_facts, card, options, name="Deblock", weighing=weighing)

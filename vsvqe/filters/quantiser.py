@@ -31,25 +31,21 @@ def strength_at(quantiser: NDArray[np.float32]) -> NDArray[np.float32]:
 class Weighing:
     """How much of a model's residual is added, by the quantiser of the video."""
 
-    response: tuple[tuple[float, float, float], ...]
-    """See ``Card.response``; empty: all of it."""
-    strength: float | Literal["auto"]
-    qp: float | None
+    card: Card
+    """Of the model."""
+    strength: float | Literal["auto"] = 1.0
+    qp: float | None = None
     """The quantiser of the whole clip; ``None``: it is estimated."""
 
     def given(self, count: int) -> NDArray[np.float32] | None:
         """Returns the factors of N frames if nothing has to be estimated for them."""
-        if self.qp is None and (self.response or self.strength == "auto"):
+        if self.qp is None and (self.card.response or self.strength == "auto"):
             return None
         return self.factors(np.full(count, self.qp or 0.0, np.float32))
 
     def factors(self, quantiser: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns the factors of luma and chroma, N x 2, for N quantisers."""
-        factors = np.ones((len(quantiser), 2), np.float32)
-        if self.response:
-            knots, *both = zip(*self.response, strict=True)
-            for plane, response in enumerate(both):
-                factors[:, plane] = np.interp(quantiser, knots, response)
+        factors = self.card.factors(quantiser)
         if self.strength == "auto":
             return factors * strength_at(quantiser)[:, None]
         return factors * np.float32(self.strength)

@@ -46,6 +46,10 @@ class Stage1:
         inputs = (batch.y, batch.uv.flatten(1, 2))
         arrays = [np.ascontiguousarray(plane.numpy()) for plane in inputs]
         self._session(arrays).run(arrays, [y, uv])
+        for residual, factors in zip(
+            (y, uv), self._card.factors(batch.quantiser.numpy()).T, strict=True
+        ):
+            residual *= factors[:, None, None, None]
         half = margin // 2
         base_y = _inner(batch.base_y + torch.from_numpy(y), margin)
         base_uv = _inner(batch.base_uv + torch.from_numpy(uv), half)
