@@ -8,6 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+# Several processes test at once. PyTorch's threads that spin while they wait for one another, each
+# for a core that another process has, make minutes of what takes a second.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import hypothesis
 import pytest
 import support.models

@@ -23,9 +23,10 @@ def test_strength_one_is_not_the_input(backend):
 @pytest.mark.parametrize("format", [vs.YUV420P8, vs.RGB24])
 def test_planes(planes, chosen, format):
     clip = scene(64, 48, 3, format)
-    whole = pictures(vqe.Deblock(clip, backend="cpu"))
+    # Of a clean clip, an estimate of the quantiser would have all of it left alone.
+    whole = pictures(vqe.Deblock(clip, qp=30, backend="cpu"))
     before = pictures(clip)
-    for n, frame in enumerate(pictures(vqe.Deblock(clip, planes=planes, backend="cpu"))):
+    for n, frame in enumerate(pictures(vqe.Deblock(clip, planes=planes, qp=30, backend="cpu"))):
         for plane, samples in enumerate(frame):
             wanted = whole[n] if plane in chosen else before[n]
             assert np.array_equal(samples, wanted[plane])
