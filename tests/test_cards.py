@@ -23,12 +23,12 @@ def refused(text: str, **arguments) -> str:
 def test_every_task_has_a_model():
     names = {
         task: [card.name for card in vqe.list_models(task)]
-        for task in ("deblock", "superres", "astf", "damage")
+        for task in ("deblock", "superres", "astf", "quantiser")
     }
     assert names["deblock"] == ["deblock-balanced-v2", "deblock-balanced-v3", "deblock-fast-v3"]
     assert "superres-x2-fast-v1" in names["superres"]
     assert names["astf"] == ["astf-fast-v2"]
-    assert len(names["damage"]) == 1
+    assert len(names["quantiser"]) == 1
     assert sorted(name for found in names.values() for name in found) == sorted(SHIPPED)
     assert vqe.list_models("stabilize") == []
 
@@ -103,11 +103,11 @@ def test_card_with_an_unknown_field(models):
     assert "colour" in refused("card")
 
 
-def test_missing_damage_model(models):
-    for name in ("damage-v2.onnx", "damage-v2.json"):
+def test_missing_estimate(models):
+    for name in ("quantiser-v1.onnx", "quantiser-v1.json"):
         (models / name).unlink()
     cards._cards.cache_clear()
-    refused("damage")
+    refused("quantiser-v1")
     # Where nothing is to be estimated, it is not missed.
     assert vqe.Deblock(scene(length=1), qp=30, backend="cpu").get_frame(0).width == 64
 

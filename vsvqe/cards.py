@@ -24,8 +24,8 @@ class Card:
     name: str
     """By which ``model=`` finds it."""
     task: str
-    """``"deblock"``, ``"superres"``, ``"astf"`` (the second stage of ``ASTF``) or ``"damage"`` (the
-    estimate of how coarsely video was quantised)."""
+    """``"deblock"``, ``"superres"``, ``"astf"`` (the second stage of ``ASTF``) or ``"quantiser"``
+    (the estimate of how coarsely video was quantised)."""
     description: str
     """What it is good for, in a sentence."""
     scale: int
@@ -115,7 +115,7 @@ def list_models(task: str | None = None) -> list[Card]:
     """Lists the models that come with the package.
 
     Args:
-        task: ``"deblock"``, ``"superres"``, ``"astf"``, ``"damage"``, or ``None`` for all of them.
+        task: ``"deblock"``, ``"superres"``, ``"astf"``, ``"quantiser"``, or ``None`` for all.
 
     Returns:
         Their cards, by name: size, window, training and measured gains.

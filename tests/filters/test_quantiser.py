@@ -10,7 +10,7 @@ from support.reference import assert_rounded, normalised, quantisers, residuals,
 import vsvqe as vqe
 from vsvqe.cards import find, list_models
 from vsvqe.filters import quantiser
-from vsvqe.filters.quantiser import FULL, UNTOUCHED, Weighing, strength_at
+from vsvqe.filters.quantiser import FULL, UNTOUCHED, strength_at
 
 
 def test_strength_rises_with_the_quantiser():
@@ -22,21 +22,19 @@ def test_strength_rises_with_the_quantiser():
 def test_factors_lie_on_lines_between_those_of_the_card():
     response = ((20.0, 0.5, 1.0), (30.0, 1.5, 1.0), (40.0, 2.5, 0.0))
     card = replace(list_models("deblock")[0], response=response)
-    weighing = Weighing(card=card, strength=0.5)
-    factors = weighing.factors(np.array([10, 20, 25, 36, 50], np.float32))
-    wanted = [[0.25, 0.5], [0.25, 0.5], [0.5, 0.5], [1.05, 0.2], [1.25, 0.0]]
+    factors = card.factors(np.array([10, 20, 25, 36, 50], np.float32))
+    wanted = [[0.5, 1.0], [0.5, 1.0], [1.0, 1.0], [2.1, 0.4], [2.5, 0.0]]
     np.testing.assert_allclose(factors, wanted, rtol=1e-6)
+    plain = replace(card, response=())
+    assert plain.factors(np.array([10, 50], np.float32)).tolist() == [[1, 1], [1, 1]]
 
 
-def test_the_quantiser_is_estimated_only_if_it_is_needed_and_not_given():
-    plain = replace(list_models("deblock")[0], response=())
-    card = replace(plain, response=((20.0, 0.5, 1.0), (30.0, 1.5, 1.0)))
-    assert Weighing(card=card).given(2) is None
-    assert Weighing(card=plain, strength="auto").given(2) is None
-    given = Weighing(card=card, qp=25.0).given(2)
-    assert given is not None and given.tolist() == [[1.0, 1.0]] * 2
-    auto = Weighing(card=plain, strength="auto", qp=UNTOUCHED).given(1)
-    assert auto is not None and auto.tolist() == [[0.0, 0.0]]
+def test_auto_of_a_given_quantiser_is_its_strength():
+    clip = scene(48, 32, 3)
+    halfway = (UNTOUCHED + FULL) / 2
+    found = vqe.Deblock(clip, "auto", qp=halfway, backend="cpu")
+    assert all_same(found, vqe.Deblock(clip, 0.5, qp=halfway, backend="cpu"))
+    assert all_same(vqe.Deblock(clip, "auto", qp=UNTOUCHED, backend="cpu"), clip)
 
 
 @pytest.mark.parametrize("qp", [12.0, 27.5, 40.0])

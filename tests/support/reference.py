@@ -93,7 +93,7 @@ def quantisers(
     y: NDArray[np.float32], uv: NDArray[np.float32], codes: NDArray[np.uint8], aligned: bool = True
 ) -> list[float]:
     """What the shipped estimate says of each frame, from it and the next, aligned or as it is."""
-    (card,) = cards.list_models("damage")
+    (card,) = cards.list_models("quantiser")
     session = ort.InferenceSession(str(card.path), providers=["CPUExecutionProvider"])
     estimates = []
     for n in range(len(y)):

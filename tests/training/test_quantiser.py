@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from vsvqe.nets.damage import DamageNet
 from vsvqe.nets.planes import PlanesNet
+from vsvqe.nets.quantiser import QuantiserNet
 from vsvqe.nets.window import SINGLE
 from vsvqe.training.codecs import Recipe, avc, hevc, quantiser
 from vsvqe.training.pairs import CLEAN_QUANTISER, Pairs, find_pairs
 from vsvqe.training.store import Store
-from vsvqe.training.tasks import Damage, Restoration
+from vsvqe.training.tasks import Quantisation, Restoration
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_a_restoration_learns_its_response(cache: Path) -> None:
 
 def test_the_estimate_learns_the_quantiser(cache: Path) -> None:
     torch.manual_seed(0)
-    net = DamageNet(channels=8)
+    net = QuantiserNet(channels=8)
     store = Store(cache, "train*")
-    task = Damage(net, Pairs(store, 1, stills_share=0.0), store, count=16, size=64)
+    task = Quantisation(net, Pairs(store, 1, stills_share=0.0), store, count=16, size=64)
     optimiser = torch.optim.Adam(net.parameters(), 0.01)
     losses = []
     for step in range(60):

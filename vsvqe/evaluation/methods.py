@@ -208,7 +208,7 @@ def _our_deblock(backend: str) -> list[Method]:
                 yield "", vsvqe.Deblock(clip, strength, card.name, backend=backend)  # type: ignore[arg-type]
 
             metered = card.response or strength == "auto"
-            used = [card, *(list_models("damage") if metered else [])]
+            used = [card, *(list_models("quantiser") if metered else [])]
             shown = "strength=1" if strength == 1.0 else 'strength="auto"'
             result.append(
                 Method(
@@ -238,7 +238,7 @@ def _our_superres(recipe: Recipe, backend: str) -> list[Method]:
             deblocked = vsvqe.Deblock(clip, backend=backend)
             yield "", vsvqe.SuperRes(deblocked, scale, backend=backend)
 
-        shipped = [*list_models("deblock"), *list_models("damage"), *cards]
+        shipped = [*list_models("deblock"), *list_models("quantiser"), *cards]
         version = _version(shipped, backend)
         result.append(Method(" + ".join(card.name for card in chained), version, both))
     return result

@@ -1,5 +1,6 @@
 """How coarsely video was quantised, and how much of a model's residual follows from it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,7 @@ from ..inference.session import SessionRequest, open_session
 from ..inference.workspace import Workspace
 from .options import Options
 
-_MODEL = "damage-v2"
+_MODEL = "quantiser-v1"
 
 # Estimated quantisers at which `strength="auto"` leaves the picture alone, and from which on it
 # does all that the model asks for.
@@ -19,6 +20,10 @@ UNTOUCHED = 14.0
 FULL = 20.0
 
 type Plane = NDArray[np.float32]
+
+type Weigh = Callable[[Plane, Plane], NDArray[np.float32]]
+"""Takes the luma of N frames and that of the next of each, brought to where its content is, both
+N x H x W; returns the factors of luma and chroma, N x 2."""
 
 
 def strength_at(quantiser: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -37,14 +42,20 @@ class Weighing:
     qp: float | None = None
     """The quantiser of the whole clip; ``None``: it is estimated."""
 
-    def given(self, count: int) -> NDArray[np.float32] | None:
-        """Returns the factors of N frames if nothing has to be estimated for them."""
-        if self.qp is None and (self.card.response or self.strength == "auto"):
-            return None
-        return self.factors(np.full(count, self.qp or 0.0, np.float32))
+    def opened(self, options: Options, shape: tuple[int, ...]) -> Weigh:
+        """Returns what tells the factors of the frames of a chunk.
 
-    def factors(self, quantiser: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Returns the factors of luma and chroma, N x 2, for N quantisers."""
+        Args:
+            options: Checked common parameters.
+            shape: Of the luma of its N frames and of the next ones, N x 2 x H x W.
+        """
+        if self.qp is not None:
+            factors = self._factors(np.full(shape[0], self.qp, np.float32))
+            return lambda own, following: factors
+        meter = Meter(options, shape)
+        return lambda own, following: self._factors(meter(own, following))
+
+    def _factors(self, quantiser: NDArray[np.float32]) -> NDArray[np.float32]:
         factors = self.card.factors(quantiser)
         if self.strength == "auto":
             return factors * strength_at(quantiser)[:, None]
@@ -61,7 +72,7 @@ class Meter:
             options: Checked common parameters.
             shape: Of its input: N x 2 x H x W.
         """
-        card = find(_MODEL, "damage")
+        card = find(_MODEL, "quantiser")
         assert isinstance(card, Card)
         request = SessionRequest(
             model=card.path,

@@ -16,7 +16,7 @@ from ..inference.tiles import Geometry, Size, TiledRunner
 from ..inference.workspace import Workspace
 from ..motion.alignment import alignment
 from .options import Options, half_precision
-from .quantiser import Meter, Plane, Weighing
+from .quantiser import Plane, Weighing
 from .sessions import Sessions
 
 # The model's smallest unit: two luma pixels and one chroma sample.
@@ -101,9 +101,7 @@ def residuals(
     format = planes.residual_format(seen)
 
     height, width = seen.height, seen.width
-    given_factors = weighing.given(length) if weighing else None
-    metered = weighing is not None and given_factors is None
-    meter = Meter(options, (length, 2, height, width)) if metered else None
+    weigh = weighing.opened(options, (length, 2, height, width)) if weighing else None
     run = [(frames, 1, height, width), (frames, 2, height // 2, width // 2)]
     windows = [(count, channels * n, h, w) for _, n, h, w in run]
     given = length if card.aligned else frames - 2 * card.radius
@@ -138,9 +136,7 @@ def residuals(
                 )
                 side_by_side(job for jobs in chained for job in jobs)
             runner.run(inputs or [y, uv], outputs)
-            factors = given_factors
-            if meter is not None and weighing is not None:
-                factors = weighing.factors(meter(*couples(inputs, y)))
+            factors = weigh(*couples(inputs, y)) if weigh else None
             for i, picture in enumerate(out):
                 for branch, (luma, chroma) in enumerate(batched(outputs, 2)):
                     results = (luma[spare + i, 0], *chroma[spare + i])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from torch import nn
 
-from vsvqe.nets.damage import DamageNet
 from vsvqe.nets.discriminators import UNetDiscriminator
 from vsvqe.nets.planes import PlanesNet
+from vsvqe.nets.quantiser import QuantiserNet
 from vsvqe.nets.refine import RefineNet
 from vsvqe.nets.window import Window
 from vsvqe.training import tasks
@@ -75,7 +75,7 @@ class Design:
 
     description: str
     net: Callable[[], nn.Module]
-    task: Callable[[nn.Module, Material], tasks.Restoration | tasks.Refinement | tasks.Damage]
+    task: Callable[[nn.Module, Material], tasks.Restoration | tasks.Refinement | tasks.Quantisation]
     rate: float = 1e-3
     low_precision: bool = True
 
@@ -155,9 +155,9 @@ def _perceptual(material: Material, bank_weight: float = 0.0) -> Perceptual:
     return Perceptual(material.weights, bank_weight)
 
 
-def _damage(net: nn.Module, material: Material) -> tasks.Damage:
-    assert isinstance(net, DamageNet)
-    return tasks.Damage(net, Pairs(material.store, 1, clean_share=0.25), material.valid)
+def _quantisation(net: nn.Module, material: Material) -> tasks.Quantisation:
+    assert isinstance(net, QuantiserNet)
+    return tasks.Quantisation(net, Pairs(material.store, 1, clean_share=0.25), material.valid)
 
 
 DESIGNS = {
@@ -214,10 +214,10 @@ DESIGNS = {
         lambda: RefineNet(channels=32, blocks=3, branch_blocks=2),
         _refinement,
     ),
-    "damage": Design(
+    "quantiser": Design(
         "Estimates the quantiser that a compressed frame was coded with.",
-        DamageNet,
-        _damage,
+        QuantiserNet,
+        _quantisation,
         rate=2e-3,
         # It works with exponentials, which bfloat16 is too coarse for.
         low_precision=False,

@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from vsvqe.nets import damage
+from vsvqe.nets import quantiser
 from vsvqe.nets.blocks import NEGATIVE_SLOPE, ExpandedConv
-from vsvqe.nets.damage import DamageNet
 from vsvqe.nets.planes import (
     FRAME_CHANNELS,
     NEIGHBOUR_GAIN,
     RESIDUAL_SCALE,
     PlanesNet,
 )
+from vsvqe.nets.quantiser import QuantiserNet
 from vsvqe.nets.refine import BRANCHES, RefineNet
 from vsvqe.nets.response import KNOTS
 from vsvqe.training.stage1 import ASTF_STAGE1
@@ -218,28 +218,28 @@ def fused_head(net: PlanesNet) -> Tensor:
     return torch.cat((*others[:index], centre, *others[index:]), dim=1)
 
 
-def damage_model(net: DamageNet) -> onnx.ModelProto:
-    """Returns the ONNX model of a `DamageNet`."""
+def quantiser_model(net: QuantiserNet) -> onnx.ModelProto:
+    """Returns the ONNX model of a `QuantiserNet`."""
     graph = Graph()
-    transform = graph.constant(damage.cosine_transform().numpy())
+    transform = graph.constant(quantiser.cosine_transform().numpy())
     own, following = graph.cut("y", 0, 1, axis=1), graph.cut("y", 1, 2, axis=1)
     pictures = [
-        graph.node("Conv", [picture, transform], strides=[damage.BLOCK] * 2)
+        graph.node("Conv", [picture, transform], strides=[quantiser.BLOCK] * 2)
         for picture in (own, graph.node("Sub", [following, own]))
     ]
     details = graph.node("Abs", [graph.node("Concat", pictures, axis=1)])
-    logarithms = graph.node("Log", [graph.affine(details, 1.0, damage.LEAST_DETAIL)])
-    features = graph.affine(logarithms, damage.DETAIL_SCALE, damage.DETAIL_OFFSET)
+    logarithms = graph.node("Log", [graph.affine(details, 1.0, quantiser.LEAST_DETAIL)])
+    features = graph.affine(logarithms, quantiser.DETAIL_SCALE, quantiser.DETAIL_OFFSET)
     for layer in (net.first, net.second):
         features = graph.leaky(graph.layer(features, layer))
     features = graph.node("Flatten", [graph.node("GlobalAveragePool", [features])])
     hidden = graph.leaky(graph.linear(features, net.third))
     estimate = graph.node("Flatten", [graph.linear(hidden, net.last)], axis=0)
     estimate = graph.node("Squeeze", [estimate, graph.constant(np.array([0], np.int64))])
-    quantiser = graph.affine(estimate, damage.QUANTISER_SCALE, damage.QUANTISER_OFFSET)
-    bounds = (damage.FINEST, damage.COARSEST)
+    estimate = graph.affine(estimate, quantiser.QUANTISER_SCALE, quantiser.QUANTISER_OFFSET)
+    bounds = (quantiser.FINEST, quantiser.COARSEST)
     limits = [graph.constant(np.array(bound, np.float32)) for bound in bounds]
-    graph.node("Clip", [quantiser, *limits], "quantiser")
+    graph.node("Clip", [estimate, *limits], "quantiser")
     return graph.model({"y": ["N", 2, "H", "W"]}, {"quantiser": ["N"]})
 
 
@@ -293,7 +293,7 @@ def random_shapes(net: nn.Module) -> list[dict[str, tuple[int, ...]]]:
 
 
 def export(
-    net: PlanesNet | RefineNet | DamageNet,
+    net: PlanesNet | RefineNet | QuantiserNet,
     models: Path,
     name: str,
     description: str,
@@ -334,18 +334,18 @@ def export(
     return path
 
 
-def _model(net: PlanesNet | RefineNet | DamageNet) -> onnx.ModelProto:
+def _model(net: PlanesNet | RefineNet | QuantiserNet) -> onnx.ModelProto:
     """Returns the ONNX model of a network."""
     if isinstance(net, PlanesNet):
         return planes_model(net)
-    return refine_model(net) if isinstance(net, RefineNet) else damage_model(net)
+    return refine_model(net) if isinstance(net, RefineNet) else quantiser_model(net)
 
 
-def _facts(net: PlanesNet | RefineNet | DamageNet) -> dict[str, Any]:
+def _facts(net: PlanesNet | RefineNet | QuantiserNet) -> dict[str, Any]:
     """Returns what a card tells of the architecture."""
-    if isinstance(net, DamageNet):
+    if isinstance(net, QuantiserNet):
         return {
-            "task": "damage",
+            "task": "quantiser",
             "scale": 1,
             "layout": "luma",
             "offsets": list(net.window.offsets),

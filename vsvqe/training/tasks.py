@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from vsvqe.motion.alignment import Box
-from vsvqe.nets.damage import DamageNet
 from vsvqe.nets.planes import PlanesNet, WindowNet, with_scale
+from vsvqe.nets.quantiser import QuantiserNet
 from vsvqe.nets.refine import RefineNet
 from vsvqe.nets.window import Window
 from vsvqe.training.judge import Judge
@@ -86,7 +86,7 @@ class Restoration(Unopposed):
 
     def loss(self, batch: Batch) -> Tensor:
         """Returns the error of the restored frames."""
-        # What will be known is an estimate.
+        # The filter will know an estimate only.
         doubt = QUANTISER_DOUBT * torch.randn_like(batch.quantiser)
         y, uv = self.net.residuals(batch.y, batch.uv, batch.quantiser + doubt)
         y_error = batch.base_y + y - batch.target_y
@@ -299,8 +299,8 @@ def _faith(planes: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> Tens
 
 
 @dataclass
-class Damage(Unopposed):
-    """The estimate of the damage.
+class Quantisation(Unopposed):
+    """The estimate of how coarsely video was quantised.
 
     Attributes:
         net: The network.
@@ -310,7 +310,7 @@ class Damage(Unopposed):
         size: Side of the crops.
     """
 
-    net: DamageNet
+    net: QuantiserNet
     pairs: Pairs
     valid: Store
     count: int = 24
@@ -329,7 +329,7 @@ class Damage(Unopposed):
 
     def validate(self, net: nn.Module) -> dict[str, float]:
         """Returns, for every kind of damage, the mean estimate and its mean error."""
-        assert isinstance(net, DamageNet)
+        assert isinstance(net, QuantiserNet)
         figures: dict[str, list[float]] = {}
         coded = find_pairs(self.valid, self.pairs.kinds, 1)
         clean = [Pair(p.shard, p.clean, p.clean, p.moved) for p in coded]

@@ -23,7 +23,7 @@ DETAIL_SCALE, DETAIL_OFFSET = 0.5, 1.5
 QUANTISER_SCALE, QUANTISER_OFFSET = 9.0, 28.0
 
 
-class DamageNet(nn.Module):
+class QuantiserNet(nn.Module):
     """Estimates the quantiser of the encoder.
 
     Compression shows in which details are missing, over orders of magnitude, and in how much of a
