@@ -26,6 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor, nn
+
 from demo_scenes import SCENE_FRAMES, frames
 from light_networks import (
     REAL,
@@ -39,9 +42,6 @@ from light_networks import (
     psnr,
     runs,
 )
-from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor, nn
-
 from vsvqe.checkpoints.models import load
 from vsvqe.nets.basicvsr import SCALE
 from vsvqe.nets.realbasicvsr import RealBasicVSR

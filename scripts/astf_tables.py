@@ -1,6 +1,6 @@
 """Measures ASTF: both stages, the fusion, and what other masks give, as tables and a picture.
 
-The tables fill the section ``figures`` of the page.
+The tables fill the section of the page that has the name of the model.
 
 The folder of clips is that of `scripts/evaluate.py`, and so is the work folder with the encoded
 clips.
@@ -41,7 +41,7 @@ type Rows = dict[str, dict[str, dict[str, float]]]
 MASK_FIGURES = ("psnr_y", "lpips", "flicker")
 
 # A page that is not there yet.
-EMPTY = "# ASTF\n\n<!-- figures: begin -->\n<!-- figures: end -->\n"
+EMPTY = "# ASTF\n\n<!-- {model}: begin -->\n<!-- {model}: end -->\n"
 
 log = logging.getLogger("astf_tables")
 
@@ -255,8 +255,9 @@ def command(options: argparse.Namespace) -> str:
         words += ["--figure", str(options.figure), "--shown", options.shown]
     if options.clips:
         words += ["--clips", *options.clips]
-    for name, usual in (("recipe", "hevc37"), ("backend", "auto"), ("frames", None), ("every", 4)):
-        if getattr(options, name) != usual:
+    defaults = {"model": "fast", "recipe": "hevc37", "backend": "auto", "frames": None, "every": 4}
+    for name, default in defaults.items():
+        if getattr(options, name) != default:
             words += [f"--{name}", str(getattr(options, name))]
     return shlex.join(words)
 
@@ -295,8 +296,8 @@ def main() -> None:
         figure(options)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     if not options.out.is_file():
-        options.out.write_text(EMPTY, encoding="utf-8")
-    fill_section(options.out, "figures", section(*measured, options))
+        options.out.write_text(EMPTY.format(model=options.model), encoding="utf-8")
+    fill_section(options.out, options.model, section(*measured, options))
     log.info("written: %s", options.out)
     if options.update_card:
         log.info("written: %s", update_card(measured[0], options))

@@ -22,10 +22,10 @@ from pathlib import Path
 import av
 import numpy as np
 import vapoursynth as vs
-from demo_scenes import HEIGHT, SCENE_FRAMES, WIDTH, frames
 from PIL import Image, ImageDraw, ImageFont
 
 import vsvqe as vqe
+from demo_scenes import HEIGHT, SCENE_FRAMES, WIDTH, frames
 from vsvqe.evaluation import pictures
 from vsvqe.evaluation.encode import encode_clip, encode_frames
 from vsvqe.evaluation.recipes import source

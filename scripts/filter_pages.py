@@ -24,11 +24,11 @@ import cv2
 import matplotlib
 import numpy as np
 import vapoursynth as vs
-from demo_scenes import SCENE_FRAMES
 from PIL import Image, ImageDraw, ImageFont
 
 import vsvqe as vqe
 from demo import drawn
+from demo_scenes import SCENE_FRAMES
 from vsvqe.evaluation import fusions, pictures, report
 from vsvqe.evaluation.encode import encode_clip
 from vsvqe.evaluation.recipes import RECIPES, source
@@ -64,6 +64,7 @@ def deblock(original: vs.VideoNode, folder: Path) -> Image.Image:
         Column("x264 CRF 34", damaged),
         Column("deblock-fast-v3", vqe.Deblock(damaged, model="fast")),
         Column("deblock-balanced-v3", vqe.Deblock(damaged)),
+        Column("deblock-best-v1", vqe.Deblock(damaged, model="best")),
     )
 
 

@@ -60,7 +60,7 @@ class LightVSR(BasicVSR):
         self.tail = convolution(32, 3 * SCALE**2)
         nn.init.zeros_(self.tail.weight)
 
-    def enlarged(self, features: Tensor) -> Tensor:
+    def residual(self, features: Tensor) -> Tensor:
         """Returns the residual picture of features."""
         return functional.pixel_shuffle(self.tail(features), SCALE)
 

@@ -8,9 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-# Several processes test at once. PyTorch's threads that spin while they wait for one another, each
-# for a core that another process has, make minutes of what takes a second.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Several processes test at once: threads of PyTorch would wait for cores that another process has.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import hypothesis
 import pytest

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import vapoursynth as vs
+from support import networks
 from support.clips import all_same, scene
 
 import vsvqe as vqe
@@ -25,9 +26,9 @@ def test_every_task_has_a_model():
         task: [card.name for card in vqe.list_models(task)]
         for task in ("deblock", "superres", "astf", "quantiser")
     }
-    assert names["deblock"] == ["deblock-balanced-v2", "deblock-balanced-v3", "deblock-fast-v3"]
+    assert names["deblock"] == ["deblock-balanced-v3", "deblock-best-v1", "deblock-fast-v3"]
     assert "superres-x2-fast-v1" in names["superres"]
-    assert names["astf"] == ["astf-fast-v2"]
+    assert names["astf"] == ["astf-best-v1", "astf-fast-v3"]
     assert len(names["quantiser"]) == 1
     assert sorted(name for found in names.values() for name in found) == sorted(SHIPPED)
     assert vqe.list_models("stabilize") == []
@@ -103,11 +104,42 @@ def test_card_with_an_unknown_field(models):
     assert "colour" in refused("card")
 
 
+@pytest.mark.parametrize(
+    "bounds", [[], [10.0], [42.0, 10.0], [10.0, 10.0], ["10", "42"], [10, float("inf")], 42, True]
+)
+def test_card_with_an_odd_quantiser_map(models, bounds):
+    path = models / "deblock-balanced-v3.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"quantiser_map": bounds}))
+    cards._cards.cache_clear()
+    message = refused("quantiser_map is .* not two quantisers, the finer first")
+    assert "deblock-balanced-v3.json" in message
+
+
+@pytest.mark.parametrize("fields", [{"aligned": False}, {"offsets": [-1, 0]}, {"task": "superres"}])
+def test_card_of_a_model_that_can_not_be_told_the_quantiser(models, fields):
+    path = models / "deblock-balanced-v3.json"
+    told = {"quantiser_map": [10.0, 42.0], **fields}
+    path.write_text(json.dumps(json.loads(path.read_text()) | told))
+    cards._cards.cache_clear()
+    assert "deblock-balanced-v3.json" in refused("quantiser_map is for deblock models of aligned")
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_card_and_model_disagree_about_the_quantiser_map(models, told):
+    networks.told(models)
+    name = "deblock-balanced-v3" if told else networks.TOLD
+    path = models / f"{name}.json"
+    bounds = [10.0, 42.0] if told else None
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"quantiser_map": bounds}))
+    cards._cards.cache_clear()
+    assert f"{name}.onnx" in refused("takes 'uv' of the shape", model=name)
+
+
 def test_missing_estimate(models):
-    for name in ("quantiser-v1.onnx", "quantiser-v1.json"):
+    for name in ("quantiser-v2.onnx", "quantiser-v2.json"):
         (models / name).unlink()
     cards._cards.cache_clear()
-    refused("quantiser-v1")
+    refused("quantiser-v2")
     # Where nothing is to be estimated, it is not missed.
     assert vqe.Deblock(scene(length=1), qp=30, backend="cpu").get_frame(0).width == 64
 
@@ -148,12 +180,13 @@ def test_a_variant_is_enough_where_there_is_one(task: str) -> None:
 
 
 def test_the_newest_version_is_the_one_with_the_highest_number(models: Path) -> None:
-    (card,) = newest(list_models("astf"))
+    card, *others = newest(list_models("astf"))
     fields = json.loads((models / f"{card.name}.json").read_text())
     later = card.name.rpartition("-v")[0] + "-v10"
     (models / f"{later}.json").write_text(json.dumps(fields | {"name": later}))
     cards._cards.cache_clear()
-    assert [each.name for each in newest(list_models("astf"))] == [later]
+    names = [each.name for each in newest(list_models("astf"))]
+    assert sorted(names) == sorted([later, *(other.name for other in others)])
     assert find(card.name, "astf") == card
     found = find(card.variant, "astf")
     assert isinstance(found, Card) and found.name == later

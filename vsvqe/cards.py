@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -55,6 +56,9 @@ class Card:
     response: tuple[tuple[float, float, float], ...] = ()
     """How much of its residual is to be added: quantisers on the scale of H.264 and HEVC, and for
     each the factors of luma and chroma, linear in between. Empty: always all of it."""
+    quantiser_map: tuple[float, float] | None = None
+    """Of a model that is told the quantiser, as one channel more beside the chroma of its windows:
+    the quantisers that are -1 and 1 there, linear in between. ``None``: it is not told."""
     detail: str | None = None
     """Name of the sibling that ``detail=`` moves towards, if there is one."""
     training: dict[str, Any] = field(default_factory=dict, hash=False)
@@ -66,6 +70,17 @@ class Card:
     def radius(self) -> int:
         """Frames of context that it needs, at most, on each side."""
         return max(abs(offset) for offset in self.offsets)
+
+    @property
+    def chroma_channels(self) -> int:
+        """Channels of the chroma that it takes: of a frame or an aligned window, and of its map."""
+        frames = len(self.offsets) if self.aligned else 1
+        return 2 * frames + (self.quantiser_map is not None)
+
+    @property
+    def heeds_quantiser(self) -> bool:
+        """Whether what it gives depends on how coarsely the video was quantised."""
+        return bool(self.response) or self.quantiser_map is not None
 
     @property
     def variant(self) -> str:
@@ -90,6 +105,15 @@ class Card:
             for plane, response in enumerate(both):
                 factors[:, plane] = np.interp(quantiser, knots, response)
         return factors
+
+    def levels(self, quantiser: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns what the quantiser map of a model that has one holds, N, in [-1, 1].
+
+        Args:
+            quantiser: Of N frames.
+        """
+        assert self.quantiser_map is not None
+        return np.interp(quantiser, self.quantiser_map, (-1.0, 1.0)).astype(np.float32)
 
     @property
     def path(self) -> Path:
@@ -207,7 +231,30 @@ def _read_cards() -> Iterator[Card]:
                 "offsets": tuple(fields["offsets"]),
                 "branches": tuple(fields.get("branches", ())),
                 "response": tuple(map(tuple, fields.get("response", ()))),
+                "quantiser_map": _quantiser_map(fields),
             }
             yield Card(**fields | tuples)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ModelError(f"the model card {path} can't be read: {error}") from error
+
+
+def _quantiser_map(fields: dict[str, Any]) -> tuple[float, float] | None:
+    """Returns the field of a card, checked."""
+    bounds = fields.get("quantiser_map")
+    if bounds is None:
+        return None
+    if not _rising(bounds):
+        raise ValueError(f"quantiser_map is {bounds!r}, not two quantisers, the finer first")
+    if fields["task"] != "deblock" or not fields["aligned"] or 1 not in fields["offsets"]:
+        raise ValueError(
+            "quantiser_map is for deblock models of aligned windows that hold the next frame"
+        )
+    return float(bounds[0]), float(bounds[1])
+
+
+def _rising(bounds: object) -> bool:
+    """Whether something is two finite numbers, the smaller first."""
+    match bounds:
+        case [int() | float() as lower, int() | float() as upper]:
+            return math.isfinite(lower) and math.isfinite(upper) and lower < upper
+    return False

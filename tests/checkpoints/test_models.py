@@ -69,6 +69,13 @@ def test_basicvsrpp_that_restores(tmp_path):
     assert result(found, 1, 2, 3, 16, 20).shape == (1, 2, 3, 16, 20)
 
 
+def test_basicvsr_that_restores(tmp_path):
+    shapes = checkpoints.basicvsr(8, 1, mmagic=True, enlarges=False)
+    found = saved(tmp_path, checkpoints.random(shapes))
+    assert (found.architecture, found.scale, found.multiple) == ("BasicVSR", 1, 1)
+    assert result(found, 1, 2, 3, 17, 22).shape == (1, 2, 3, 17, 22)
+
+
 def test_realbasicvsr_takes_the_averaged_generator(tmp_path):
     shapes = checkpoints.realbasicvsr(6, 1, 2)
     plain, averaged = (checkpoints.random(shapes, seed) for seed in (1, 2))

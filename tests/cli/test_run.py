@@ -16,6 +16,7 @@ import vapoursynth as vs
 from filelock import FileLock
 from support.clips import pictures, same, scene
 from support.codecs import audio_packets, decode, encode
+from support.models import nearest
 
 from .movies import movie, texts_of, times_of
 
@@ -102,13 +103,36 @@ def test_the_script_is_the_dry_run(here, film, tmp_path):
     assert sharpened < enlarged
 
 
+def test_deblock_is_told_the_quantiser_that_the_source_states(here, tmp_path):
+    coded = encode(scene(96, 64, 4), tmp_path / "coded.mkv", ("libx264", {"crf": "31.5"}))
+    script = tmp_path / "script.vpy"
+
+    def written(*options: object) -> str:
+        run = here("script", coded, script, "--overwrite", *options)
+        assert run.returncode == 0, run.stderr
+        return script.read_text()
+
+    assert "qp=31.5" in written("--deblock")
+    assert "qp=31.5" in written("--deblock", "fast", "--strength", "auto")
+    assert "qp=20.0" in written("--deblock", "--qp", 20)
+    assert "qp=" not in written("--deblock", nearest(tmp_path, scale=1))
+    assert "qp=" not in written("--filter", "Deblock()")
+    assert "qp=" not in written("--astf")
+    encode(scene(96, 64, 4), coded, ("mpeg2video", {}))
+    assert "qp=" not in written("--deblock")
+
+
 def test_filters_run_in_the_order_in_which_they_are_written(here, film, tmp_path):
-    options = ("--superres", "--superres-model", "fast", "--deblock", "fast", "--stabilize")
+    options = (
+        *("--superres", "--superres-model", "fast", "--deblock", "fast", "--stabilize"),
+        *("--astf", 0.5, "--astf-model", "best"),
+    )
     dry = here("run", film, tmp_path / "out.mkv", *options, "--backend", "cpu", "--dry-run")
     lines = [line for line in dry.stdout.splitlines() if "vqe." in line]
     assert [line.split("vqe.")[1].split("(")[0] for line in lines] == [
-        *("SuperRes", "Deblock", "Stabilize")
+        *("SuperRes", "Deblock", "Stabilize", "ASTF")
     ]
+    assert "model='best'" in lines[-1] and "sharpen=0.5" in lines[-1]
 
 
 def test_a_preview_takes_its_part_of_everything(here, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,16 @@ def test_cards_keep_what_else_they_say(scores: list[Score], tmp_path: Path) -> N
     gain = fields["gains"]["hevc37"]["over input"]["psnr_y"]
     assert gain == {"mean": 0.75, "clips": {"cat": 0.5, "dog": 1.0}}
     assert fields["gains"]["uncompressed"]["psnr_y"]["mean"] == 60.0
+
+
+def test_an_unchanged_clip_has_no_psnr_in_a_card(scores: list[Score], tmp_path: Path) -> None:
+    card = tmp_path / "deblock-x.json"
+    card.write_text(json.dumps({"name": "deblock-x"}))
+    same = [
+        replace(score, psnr_y=math.inf) if score.recipe == "uncompressed" else score
+        for score in scores
+    ]
+    report.update_cards(same, "the command", tmp_path)
+    fields = json.loads(card.read_text(), parse_constant=pytest.fail)
+    psnr = fields["gains"]["uncompressed"]["psnr_y"]
+    assert set(psnr["clips"].values()) == {psnr["mean"]} == {None}

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from support import fusion as reference
+from support import networks
 from support.clips import (
     CUSTOM_PROPS,
     HDR_PROPS,
@@ -28,6 +29,7 @@ from support.reference import assert_rounded, limits, normalised, residuals
 
 import vsvqe as vqe
 from vsvqe import cards
+from vsvqe.filters.astf import card_of
 from vsvqe.inference.tiles import TiledRunner
 
 core = vs.core
@@ -191,10 +193,10 @@ def test_any_clip_in_the_same_clip_out(clip, whole):
         assert props_of(result, n) == props_of(clip, n)
 
 
-def stages(clip: vs.VideoNode, full_range: bool) -> dict[str, Any]:
+def stages(clip: vs.VideoNode, full_range: bool, model: str) -> dict[str, Any]:
     """What the whole method makes of an 8-bit 4:2:0 clip, in nominal samples."""
     frames, format = pictures(clip), clip.format
-    path = cards.models_folder() / "astf-fast-v2.onnx"
+    path = card_of(model).path
     card = json.loads(path.with_suffix(".json").read_text())
     spans = [limits(format, full_range, plane > 0)[1] for plane in range(3)]
     repaired = residuals("deblock", frames, format, full_range, model=card["refines"])
@@ -217,12 +219,14 @@ def stages(clip: vs.VideoNode, full_range: bool) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("full_range", [False, True])
-def test_the_whole_method_is_that_of_the_formula(full_range):
+@pytest.mark.parametrize(
+    ("full_range", "model"), [(False, "fast"), (True, "fast"), (False, "best")]
+)
+def test_the_whole_method_is_that_of_the_formula(full_range, model):
     clip = scene(64, 48, 7, full_range=full_range).std.SetFrameProps(_SceneChangePrev=0)
-    for show, wanted in stages(clip, full_range).items():
+    for show, wanted in stages(clip, full_range, model).items():
         # Two chunks of stage 1, the last one shorter.
-        result = vqe.ASTF(clip, backend="cpu", show=show, length=4)
+        result = vqe.ASTF(clip, model, backend="cpu", show=show, length=4)
         for planes, expected in zip(pictures(result), wanted, strict=True):
             for p, (samples, plane) in enumerate(zip(planes, expected, strict=True)):
                 offset, span = limits(clip.format, full_range, p > 0)
@@ -233,7 +237,17 @@ def test_the_whole_method_is_that_of_the_formula(full_range):
 
 def test_stage_1_is_deblock():
     clip = scene(64, 48, 5)
-    deblocked = vqe.Deblock(clip, model="deblock-balanced-v2", backend="cpu")
+    deblocked = vqe.Deblock(clip, model=card_of("fast").refines, backend="cpu")
+    assert all_same(vqe.ASTF(clip, backend="cpu", show="stage1"), deblocked)
+
+
+def test_a_stage_1_that_is_told_the_quantiser(models):
+    networks.told(models)
+    path = card_of("fast").path.with_suffix(".json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"refines": networks.TOLD}))
+    cards._cards.cache_clear()
+    clip = scene(64, 48, 5)
+    deblocked = vqe.Deblock(clip, model=networks.TOLD, backend="cpu")
     assert all_same(vqe.ASTF(clip, backend="cpu", show="stage1"), deblocked)
 
 
@@ -393,8 +407,8 @@ def test_clips_of_the_wrong_kind(argument):
         {"normalize": None},
         {"show": "stage2"},
         {"show": None},
-        {"model": "best"},
-        {"model": "deblock-balanced-v2"},
+        {"model": "better"},
+        {"model": "deblock-balanced-v3"},
         {"model": None},
         {"backend": "gpu"},
         {"length": 0},

@@ -129,7 +129,7 @@ def test_unknown_model(filter):
 def test_a_model_for_another_task():
     refused(vqe.Deblock, scene(), "is for superres", model="superres-x2-fast-v1")
     refused(vqe.SuperRes, scene(), "is for deblock", model="deblock-fast-v3")
-    refused(vqe.Deblock, scene(), "is for quantiser", model="quantiser-v1")
+    refused(vqe.Deblock, scene(), "is for quantiser", model="quantiser-v2")
 
 
 def test_unknown_backends_are_named(filter):

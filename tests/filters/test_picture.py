@@ -1,5 +1,9 @@
 """Third-party ONNX image models, whose picture is known beforehand, in both filters."""
 
+import random
+import threading
+import time
+
 import numpy as np
 import pytest
 import vapoursynth as vs
@@ -9,11 +13,15 @@ from support.clips import (
     all_same,
     largest_difference,
     pictures,
+    planes_of,
+    same,
     scene,
 )
-from support.models import FLOAT, HALF, nearest, one_node
+from support.models import FLOAT, HALF, blur, nearest, one_node
 
 import vsvqe as vqe
+from vsvqe.inference import backends
+from vsvqe.inference.onnx import CpuSession
 
 FORMATS = [
     vs.GRAY8,
@@ -270,3 +278,60 @@ def test_paths_of_all_kinds(tmp_path, monkeypatch):
     assert vqe.SuperRes(clip, model=str(odd), backend="cpu").get_frame(0).width == 96
     monkeypatch.chdir(tmp_path)
     assert vqe.SuperRes(clip, model=odd.name, backend="cpu").get_frame(0).width == 96
+
+
+@pytest.fixture
+def at_once(monkeypatch) -> list[int]:
+    """How many runs of models were under way whenever one began, on a machine of four cores."""
+    lock, counts, now = threading.Lock(), [], 0
+    run = CpuSession.run
+
+    def counted(*arguments):
+        nonlocal now
+        with lock:
+            now += 1
+            counts.append(now)
+        try:
+            time.sleep(0.01)
+            run(*arguments)
+        finally:
+            with lock:
+                now -= 1
+
+    monkeypatch.setattr(CpuSession, "run", counted)
+    monkeypatch.setattr(backends, "_cores", lambda: 4)
+    return counts
+
+
+@pytest.mark.parametrize(("num_streams", "most"), [(None, 2), (1, 1), (3, 3)])
+def test_so_many_runs_at_once_as_streams(num_streams, most, tmp_path, at_once, threads):
+    threads(6)
+    clip = vqe.Deblock(
+        calm(vs.RGBS, length=24), model=nearest(tmp_path), backend="cpu", num_streams=num_streams
+    )
+    pictures(clip)
+    assert max(at_once) == most
+
+
+@pytest.mark.parametrize(("tile", "most"), [(None, 1), ((1024, 1024), 2)])
+def test_large_pictures_one_at_a_time(tile, most, tmp_path, at_once, threads):
+    # Of more than four megapixels, unless tiles bound what the model sees.
+    threads(4)
+    clip = vs.core.std.BlankClip(format=vs.GRAYS, width=2100, height=2000, length=4)
+    pictures(
+        vqe.Deblock(clip, model=nearest(tmp_path, channels=1), backend="cpu", tile=tile, tile_pad=0)
+    )
+    assert max(at_once) == most
+
+
+def test_the_same_bits_whatever_the_streams(tmp_path, backend, threads):
+    threads(4)
+    clip, model = calm(vs.YUV420P8, length=12), blur(tmp_path)
+    wanted = pictures(vqe.Deblock(clip, model=model, backend=backend, num_streams=1))
+    order = random.Random(1).sample(range(12), 12)
+    for num_streams in (None, 2, 5):
+        result = vqe.Deblock(clip, model=model, backend=backend, num_streams=num_streams)
+        futures = {n: result.get_frame_async(n) for n in order}
+        for n, planes in enumerate(wanted):
+            with futures[n].result(timeout=60) as frame:
+                assert same(planes_of(frame), planes)

@@ -2,10 +2,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 import vapoursynth as vs
-from support.clips import all_same, pictures, scene
+from conftest import copy_models, models_from
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import networks
+from support.clips import all_same, from_arrays, largest_difference, pictures, scene
 from support.codecs import encode
-from support.reference import assert_rounded, normalised, quantisers, residuals, summed
+from support.reference import (
+    aligned_window,
+    assert_rounded,
+    normalised,
+    quantisers,
+    residuals,
+    summed,
+)
 
 import vsvqe as vqe
 from vsvqe.cards import find, list_models
@@ -61,11 +73,86 @@ def test_more_is_taken_away_where_compression_was_stronger():
     assert find("balanced", "deblock").response
 
 
-def estimated(clip):
-    """The mean over the frames of an 8-bit clip of limited range."""
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """A network that is told the quantiser, among the shipped models."""
+    with models_from(copy_models(tmp_path_factory.mktemp("told") / "models")) as folder:
+        yield networks.told(folder)
+
+
+def of_two_qualities(width, height, format=vs.YUV420P8):
+    """Frames whose estimates differ, in one chunk: crisp ones, then blurred ones."""
+    crisp, blurred = (scene(width, height, 3, format, seed=seed) for seed in (0, 1))
+    return crisp + blurred.std.BoxBlur(hradius=2, vradius=2)
+
+
+def by_network(net, clip, qp=None):
+    """What a network gives for each frame of an 8-bit clip, and the quantisers it was told."""
     frames = pictures(clip)
     y, uv = normalised(frames, clip.format, False)
-    return np.mean(quantisers(y, uv, np.stack([frame[0] for frame in frames])))
+    codes = np.stack([frame[0] for frame in frames])
+    given = [qp] * len(frames) if qp is not None else quantisers(codes, net.window.radius)
+    result = []
+    for n, told in enumerate(given):
+        seen = aligned_window(y[:, 0], uv, codes, n, net.window.offsets)
+        planes = torch.from_numpy(seen["y"]), torch.from_numpy(seen["uv"]).unflatten(1, (-1, 2))
+        with torch.no_grad():
+            luma, chroma = net.residuals(*planes, torch.tensor([told], dtype=torch.float32))
+        result.append([luma[0, 0].numpy() * 219, *(chroma[0].numpy() * 224)])
+    return result, given
+
+
+def assert_added(clip, result, residuals):
+    for before, after, added in zip(pictures(clip), pictures(result), residuals, strict=True):
+        for plane, samples in enumerate(after):
+            assert_rounded(samples, summed(before[plane], added[plane], clip.format), tie=3e-3)
+
+
+def test_a_network_is_told_the_estimate_of_each_frame(told):
+    clip = of_two_qualities(96, 64)
+    wanted, estimates = by_network(told, clip)
+    assert np.ptp(estimates) > 5
+    assert_added(clip, vqe.Deblock(clip, model=networks.TOLD, sc=False, backend="cpu"), wanted)
+
+
+@settings(max_examples=6)
+@given(qp=st.floats(0.0, 51.0, allow_subnormal=False, width=32))
+def test_a_network_is_told_the_given_quantiser(told, qp):
+    clip = scene(48, 32, 3)
+    wanted, _ = by_network(told, clip, qp)
+    assert_added(clip, vqe.Deblock(clip, qp=qp, model=networks.TOLD, backend="cpu"), wanted)
+
+
+def test_strength_is_a_factor_of_what_a_network_that_was_told_gives(told):
+    clip = scene(48, 32, 3)
+    wanted, _ = by_network(told, clip, 17.0)
+    halved = [[plane / 2 for plane in planes] for planes in wanted]
+    for strength in (0.5, "auto"):
+        result = vqe.Deblock(clip, strength, qp=17.0, model=networks.TOLD, backend="cpu")
+        assert_added(clip, result, halved)
+
+
+@pytest.mark.parametrize("arguments", [{"tile": (64, 48)}, {"length": 1}, {"length": 4}])
+def test_neither_tiles_nor_chunks_show_in_what_it_is_told(told, arguments):
+    clip = of_two_qualities(96, 64, vs.YUV420PS)
+    whole = vqe.Deblock(clip, model=networks.TOLD, backend="cpu", length=6)
+    other = vqe.Deblock(clip, model=networks.TOLD, backend="cpu", **arguments)
+    assert largest_difference(whole, other) < 1e-4
+
+
+@pytest.mark.parametrize("format", [vs.GRAY8, vs.YUV444P10, vs.RGB24, vs.YUV420PH])
+def test_every_format_goes_by_the_quantiser(told, format):
+    clip = scene(48, 32, 2, format)
+    slight, strong = (
+        vqe.Deblock(clip, qp=qp, model=networks.TOLD, backend="cpu") for qp in (12, 40)
+    )
+    assert slight.format.id == clip.format.id
+    assert not all_same(slight, strong)
+
+
+def estimated(clip):
+    """The mean over the frames of an 8-bit clip of limited range."""
+    return np.mean(quantisers(np.stack([frame[0] for frame in pictures(clip)]), 4))
 
 
 def coded(clip, path, qp):
@@ -73,8 +160,22 @@ def coded(clip, path, qp):
     return vs.core.bs.VideoSource(str(path), cachemode=0, showprogress=False)
 
 
+def texture(width, height, length):
+    """A texture with the spectrum of natural pictures, which moves by whole pixels."""
+    side = 512
+    rng = np.random.default_rng(0)
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side)))
+    frequency[0, 0] = 1.0
+    picture = np.fft.ifft2(np.fft.fft2(rng.normal(size=(side, side))) / frequency**1.4).real
+    codes = 120 + 38 * (picture - picture.mean()) / picture.std()
+    codes = np.clip(np.rint(codes), 16, 235).astype(np.uint8)
+    grey = np.full((height // 2, width // 2), 128, np.uint8)
+    frames = [[codes[n : n + height, 2 * n : 2 * n + width], grey, grey] for n in range(length)]
+    return from_arrays(frames, vs.YUV420P8, _Matrix=vs.MATRIX_BT709, _Range=0)
+
+
 def test_the_estimate_rises_with_the_quantiser(tmp_path):
-    clean = scene(320, 240, 6, seed=4)
+    clean = texture(320, 240, 6)
     estimates = [estimated(clean)] + [
         estimated(coded(clean, tmp_path / f"{qp}.mp4", qp)) for qp in (24, 32, 40)
     ]

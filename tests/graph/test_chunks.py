@@ -64,10 +64,13 @@ def test_reversed_and_repeated(filter, wanted, backend):
 
 
 @pytest.mark.parametrize("filter", FILTERS)
-@pytest.mark.parametrize(("count", "num_streams"), [(1, 1), (1, 3), (2, 2), (8, 1), (8, 3)])
-def test_threads_and_streams(filter, count, num_streams, wanted, threads):
+@pytest.mark.parametrize(
+    ("count", "num_streams", "length"),
+    [(1, 1, 5), (1, 3, 1), (2, 2, 1), (8, None, None), (8, 3, 5)],
+)
+def test_threads_and_streams(filter, count, num_streams, length, wanted, threads):
     threads(count)
-    clip = filter(source(), backend="cpu", length=5, num_streams=num_streams)
+    clip = filter(source(), backend="cpu", length=length, num_streams=num_streams)
     order = list(range(COUNT))
     random.Random(count).shuffle(order)
     assert_frames(in_order(clip, order), wanted[filter.__name__])
@@ -132,6 +135,14 @@ def test_length_changes_nothing_on_openvino(filter, openvino):
     for length in (1, 4):
         clip = filter(source(9), backend="openvino", fp16=False, length=length)
         assert_frames(pictures(clip), frames)
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+def test_streams_change_nothing_on_openvino(filter, openvino):
+    frames = pictures(filter(source(9), backend="openvino", fp16=False, num_streams=1))
+    for num_streams in (2, 3):
+        clip = filter(source(9), backend="openvino", fp16=False, num_streams=num_streams)
+        assert_frames(in_order(clip, list(range(9))), frames)
 
 
 def test_every_chunk_is_computed_once(monkeypatch):

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 import vapoursynth as vs
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from support.clips import difference, picture, pictures, scene
 from support.reference import limits, normalised
 
@@ -73,3 +76,32 @@ def test_every_code_survives_the_way_through_16_bits(format, full_range):
     base = planes.enlarged(clip, 1, known)
     result = planes.added(base, [], clip.format, known, [])
     assert difference(picture(result), picture(clip)) == 0
+
+
+SAMPLES = st.one_of(
+    st.floats(0, 1, width=32, allow_subnormal=False),
+    st.floats(width=32, allow_subnormal=False),
+    st.sampled_from([-0.0, 1.0, float(np.nextafter(np.float32(1), np.float32(2)))]),
+)
+
+
+@given(
+    samples=arrays.arrays(np.float32, arrays.array_shapes(min_dims=2, max_dims=2), elements=SAMPLES)
+)
+def test_clamped(samples):
+    out = np.full_like(samples, 7)
+    finite = planes.clamped(samples, out)
+    assert finite == np.isfinite(samples).all()
+    if finite:
+        np.testing.assert_array_equal(out, np.clip(samples, 0, 1))
+
+
+@pytest.mark.parametrize("odd", [-0.5, 2.0, np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("row", [0, 599, 1099])
+def test_clamped_sees_every_sample_of_a_large_plane(row, odd):
+    samples = np.full((1100, 1000), 0.5, np.float32)
+    samples[row, -1] = odd
+    out = np.zeros_like(samples)
+    assert planes.clamped(samples[:, 1:], out[:, 1:]) == np.isfinite(odd)
+    if np.isfinite(odd):
+        np.testing.assert_array_equal(out[:, 1:], np.clip(samples[:, 1:], 0, 1))

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 import vsvqe as vqe
+from vsvqe.inference import backends
 from vsvqe.inference.backends import (
     NAMES,
     OnnxCpu,
@@ -58,3 +59,9 @@ def test_on_gpu():
 def test_thread_count():
     assert thread_count(3) == 3
     assert thread_count(0) >= 1
+
+
+def test_streams_share_the_cores(monkeypatch):
+    monkeypatch.setattr(backends, "_cores", lambda: 5)
+    assert [thread_count(0, streams) for streams in (1, 2, 3, 5, 8)] == [5, 3, 2, 1, 1]
+    assert thread_count(4, 2) == 4

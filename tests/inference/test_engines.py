@@ -131,6 +131,7 @@ def base_request(**changes) -> SessionRequest:
         {"sha256": "0" * 64},
         {"shapes": (("y", (5, 1, 32, 16)), ("uv", (5, 2, 16, 8)))},
         {"half": True},
+        {"streams": 2},
     ],
     ids=lambda changes: next(iter(changes)),
 )

@@ -39,6 +39,7 @@ class ByTorch:
 
 NETWORKS = {
     "BasicVSR": lambda: BasicVSR(6, 1),
+    "BasicVSR x1": lambda: BasicVSR(6, 1, enlarges=False),
     "RealBasicVSR": lambda: RealBasicVSR(6, 1, 1),
     "IconVSR": lambda: IconVSR(8, 1),
     "BasicVSR++": lambda: BasicVSRPlusPlus(8, 1),

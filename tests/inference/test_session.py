@@ -7,6 +7,8 @@ import weakref
 import numpy as np
 import pytest
 import vapoursynth as vs
+from onnx import helper
+from support import models
 from support.clips import all_same, scene
 
 import vsvqe as vqe
@@ -264,3 +266,73 @@ def test_fifty_environments_as_in_a_previewer(python):
     assert memory_after - memory < 48
     assert files_after <= files + 2
     assert threads_after <= threads + 4
+
+
+IN_TURNS = """
+import sys
+from pathlib import Path
+import numpy as np, psutil
+from vsvqe.inference.backends import OnnxCpu
+from vsvqe.inference.onnx import CpuSession
+from vsvqe.inference.session import SessionRequest
+
+shape = (1, 3, 96, 96)
+request = SessionRequest(
+    model=Path(sys.argv[1]), sha256="", shapes=(("in", shape),), half=False, in_turns=True
+)
+parts = [CpuSession(request, OnnxCpu(threads=1)) for _ in range(4)]
+picture = np.random.default_rng(0).random(shape, np.float32)
+before = psutil.Process().memory_info().rss
+for part in parts:
+    result = np.empty(shape, np.float32)
+    part.run([picture], [result])
+    assert (result == picture).all()
+print((psutil.Process().memory_info().rss - before) / 2**20)
+"""
+
+
+def test_what_runs_in_turns_shares_memory(tmp_path, python):
+    pytest.importorskip("psutil")
+    nearest = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric"}
+    model = models.write(
+        tmp_path / "wide.onnx",
+        [
+            helper.make_node("Resize", ["in", "", "more"], ["wide"], **nearest),
+            helper.make_node("Resize", ["wide", "", "less"], ["out"], **nearest),
+        ],
+        inputs=[("in", models.FLOAT, [1, 3, "h", "w"])],
+        outputs=[("out", models.FLOAT, [1, 3, None, None])],
+        constants={
+            name: np.array([1, 1, scale, scale], np.float32)
+            for name, scale in {"more": 32, "less": 1 / 32}.items()
+        },
+    )
+    run = python(IN_TURNS, model)
+    assert run.returncode == 0, run.stderr
+    # In between a picture takes 108 MiB.
+    assert float(run.stdout) < 2 * 108
+
+
+@pytest.mark.parametrize("slopes", [(4, 1, 1), (1, 4, 1, 1), (1, 1, 1), (1,)])
+def test_slopes_on_openvino(tmp_path, slopes, openvino):
+    random = np.random.default_rng(1)
+    slope = random.normal(size=slopes).astype(np.float32)
+    shape = (1, 4, 6, 5)
+    features = random.normal(size=shape).astype(np.float32)
+    features[0, :, 0, :4] = np.nan, np.inf, -np.inf, -0.0
+    path = models.write(
+        tmp_path / "prelu.onnx",
+        [helper.make_node("PRelu", ["in", "slope"], ["out"])],
+        inputs=[("in", models.FLOAT, shape)],
+        outputs=[("out", models.FLOAT, shape)],
+        constants={"slope": slope},
+    )
+    asked = SessionRequest(model=path, sha256="", shapes=(("in", shape),), half=False)
+    got = np.empty(shape, np.float32)
+    open_session(asked, "openvino")[0].run([features], [got])
+    finite = np.isfinite(features)
+    np.testing.assert_array_equal(
+        got[finite], np.where(features > 0, features, slope * features)[finite]
+    )
+    # A result that is no number must not become one.
+    assert not np.isfinite(got[~finite]).any()

@@ -18,17 +18,9 @@ from vsvqe.nets.realbasicvsr import RealBasicVSR
 from vsvqe.nets.recurrent import warped
 from vsvqe.nets.spynet import SPyNet, flows
 
+pytestmark = pytest.mark.usefixtures("inference")
+
 SIDES = (20, 28)
-
-
-@pytest.fixture(autouse=True)
-def small_calculations():
-    # What is this small is done sooner by one thread than shared out.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with torch.inference_mode():
-        yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +127,7 @@ def test_published_numbers_of_parameters():
     assert round(count(SPyNet()) / 1e6, 2) == 1.44
     assert round(count(BasicVSR()) / 1e6, 2) == 6.29
     assert round(count(BasicVSR(blocks=15)) / 1e6, 2) == 4.08
+    assert count(BasicVSR()) - count(BasicVSR(enlarges=False)) == 8 * 9 * 64**2 + 8 * 64
     assert round(count(IconVSR()) / 1e6, 1) == 8.7
     assert round(count(BasicVSRPlusPlus()) / 1e6, 2) == 7.32
     assert round(count(RealBasicVSR()) / 1e6, 2) == 6.29
@@ -212,9 +205,10 @@ def test_flows_of_a_run(frames):
     assert_close(from_future[:, 2], network(frames[:, 2], frames[:, 3]))
 
 
-def test_basicvsr(frames):
-    network = BasicVSR(6, 2)
-    by_hand = filled(network, checkpoints.basicvsr(6, 2, mmagic=True))
+@pytest.mark.parametrize("enlarges", [True, False])
+def test_basicvsr(frames, enlarges):
+    network = BasicVSR(6, 2, enlarges=enlarges)
+    by_hand = filled(network, checkpoints.basicvsr(6, 2, mmagic=True, enlarges=enlarges))
     run = [frames[:, t] for t in range(3)]
     later, state = {}, torch.zeros(1, 6, *SIDES)
     for t in (2, 1, 0):
@@ -228,7 +222,11 @@ def test_basicvsr(frames):
             state = moved(state, network.spynet(run[t], run[t - 1]))
         state = by_hand.stack("forward_resblocks", torch.cat((run[t], state), 1), 2)
         fused = leaky(by_hand.conv("fusion", torch.cat((later[t], state), 1)))
-        wanted.append(by_hand.enlarged(fused) + enlarged_four_times(run[t]))
+        if enlarges:
+            wanted.append(by_hand.enlarged(fused) + enlarged_four_times(run[t]))
+        else:
+            hidden = leaky(by_hand.conv("conv_hr", fused))
+            wanted.append(by_hand.conv("conv_last", hidden) + run[t])
     assert_close(network(frames[:, :3]), torch.stack(wanted, 1))
 
 

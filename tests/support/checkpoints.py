@@ -42,7 +42,9 @@ def spynet(prefix: str = "spynet", *, mmagic: bool) -> Shapes:
     return result
 
 
-def tail(channels: int, *, mmagic: bool) -> Shapes:
+def tail(channels: int, *, mmagic: bool, enlarges: bool = True) -> Shapes:
+    if not enlarges:
+        return conv("conv_hr", 64, channels) | conv("conv_last", 3, 64)
     first, second = (
         ("upsample1.upsample_conv", "upsample2.upsample_conv") if mmagic else ("upconv1", "upconv2")
     )
@@ -54,14 +56,14 @@ def tail(channels: int, *, mmagic: bool) -> Shapes:
     )
 
 
-def basicvsr(channels: int, count: int, *, mmagic: bool) -> Shapes:
+def basicvsr(channels: int, count: int, *, mmagic: bool, enlarges: bool = True) -> Shapes:
     kind = "resblocks" if mmagic else "trunk"
     return merged(
         spynet(mmagic=mmagic),
         stack(f"backward_{kind}", channels + 3, channels, count),
         stack(f"forward_{kind}", channels + 3, channels, count),
         conv("fusion", channels, 2 * channels, 1),
-        tail(channels, mmagic=mmagic),
+        tail(channels, mmagic=mmagic, enlarges=enlarges),
     )
 
 

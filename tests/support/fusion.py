@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 type Plane = NDArray[np.float64]
 
-FULL_DEVIATION = 12 / 219
+FULL_DEVIATION = 4 / 219
 
 
 def windows(count: int, window: int, cuts: Sequence[int]) -> list[list[int]]:
@@ -49,7 +49,9 @@ def masks(
     if normalize == "window":
         means = [plane.mean() for plane in found]
         around = windows(len(lumas), window, cuts)
-        scales = [max(np.mean([means[t] for t in frames]), FULL_DEVIATION**2) for frames in around]
+        scales = [
+            max(np.mean([means[t] for t in frames]) / 9, FULL_DEVIATION**2) for frames in around
+        ]
     return [np.minimum(plane / scale, 1.0) for plane, scale in zip(found, scales, strict=True)]
 
 

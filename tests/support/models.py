@@ -127,7 +127,8 @@ def windowed(
     """A model of the planes layout, with its card, in which every frame of the window counts.
 
     Each frame of the window goes through a convolution of its own whose outermost weights are as
-    heavy as the others; so a wrong neighbour, and a tile that lacks context, show at once.
+    heavy as the others; so a wrong neighbour, and a tile that lacks context, show at once. The
+    aligned one of Deblock is told the quantiser, too, and multiplies everything by it.
 
     Args:
         folder: Of model cards.
@@ -142,6 +143,17 @@ def windowed(
     frames = 2 * radius + 1
     nodes, constants = [], {name: np.array([n], np.int64) for n, name in enumerate(("zero", "one"))}
     outputs = []
+    told = aligned and task == "deblock"
+    if told:
+        constants["map"] = np.array([2 * frames], np.int64)
+        constants["end"] = np.array([2 * frames + 1], np.int64)
+        constants["more"] = np.array(1.5, np.float32)
+        nodes += [
+            helper.make_node("Slice", ["uv", "map", "end", "one"], ["plane"]),
+            helper.make_node("Add", ["plane", "more"], ["uvtimes"]),
+            helper.make_node("Concat", ["uvtimes"] * 4, ["four"], axis=1),
+            helper.make_node("DepthToSpace", ["four"], ["ytimes"], blocksize=2),
+        ]
     for name, channels in (("y", 1), ("uv", 2)):
         terms = []
         for i in range(frames):
@@ -159,11 +171,13 @@ def windowed(
             ]
             terms.append(f"{part}out")
         nodes.append(helper.make_node("Sum", terms, [f"{name}sum"]))
-        nodes.append(
-            helper.make_node("DepthToSpace", [f"{name}sum"], [f"{name}_residual"], blocksize=scale)
-            if scale > 1
-            else helper.make_node("Identity", [f"{name}sum"], [f"{name}_residual"])
-        )
+        last = [f"{name}_residual"]
+        if scale > 1:
+            nodes.append(helper.make_node("DepthToSpace", [f"{name}sum"], last, blocksize=scale))
+        elif told:
+            nodes.append(helper.make_node("Mul", [f"{name}sum", f"{name}times"], last))
+        else:
+            nodes.append(helper.make_node("Identity", [f"{name}sum"], last))
         outputs.append((f"{name}_residual", FLOAT, [None, channels, None, None]))
     name = DEFAULTS[task]
     path = write(
@@ -171,7 +185,7 @@ def windowed(
         nodes,
         inputs=[
             ("y", FLOAT, ["t", frames if aligned else 1, "h", "w"]),
-            ("uv", FLOAT, ["t", 2 * frames if aligned else 2, "h2", "w2"]),
+            ("uv", FLOAT, ["t", (2 * frames if aligned else 2) + told, "h2", "w2"]),
         ],
         outputs=outputs,
         constants=constants,
@@ -188,6 +202,7 @@ def windowed(
         "base": "bicubic" if scale > 1 else None,
         # Steep, so that an estimate of the wrong frame shows.
         "response": [[0.0, 0.0, 0.5], [51.0, 1.7, 1.2]] if task == "deblock" else [],
+        "quantiser_map": [8.0, 51.0] if told else None,
         "parameters": 1,
         "licence": "MIT",
         "file": path.name,

@@ -1,7 +1,9 @@
 """What the own models should give, computed without the filters."""
 
 import json
+import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -69,10 +71,16 @@ def residuals(
     # The flow is that of 8-bit codes of limited range.
     codes = np.clip(np.rint(y[:, 0] * 219 + 16), 0, 255).astype(np.uint8)
     result = []
-    given = [qp] * len(frames) if qp is not None else quantisers(y, uv, codes, card["aligned"])
+    given = (
+        [qp] * len(frames) if qp is not None else quantisers(codes, max(map(abs, card["offsets"])))
+    )
     for n in range(len(frames)):
         if card["aligned"]:
             window = aligned_window(y[:, 0], uv, codes, n, card["offsets"])
+            if card.get("quantiser_map"):
+                level = np.interp(given[n], card["quantiser_map"], (-1.0, 1.0))
+                plane = np.full_like(window["uv"][:, :1], level)
+                window["uv"] = np.concatenate((window["uv"], plane), axis=1)
         else:
             chosen = [min(max(n + offset, 0), len(frames) - 1) for offset in card["offsets"]]
             window = {"y": y[chosen], "uv": uv[chosen]}
@@ -89,19 +97,40 @@ def residuals(
     return result
 
 
-def quantisers(
-    y: NDArray[np.float32], uv: NDArray[np.float32], codes: NDArray[np.uint8], aligned: bool = True
-) -> list[float]:
-    """What the shipped estimate says of each frame, from it and the next, aligned or as it is."""
+def quantisers(codes: NDArray[np.uint8], reach: int) -> list[float]:
+    """What the shipped estimate says of each frame: the median of those around it.
+
+    Each is told from a frame and the next one, brought to where its content is.
+
+    Args:
+        codes: The luma of all frames of a scene, 8 bits of limited range, N x H x W.
+        reach: Frames on each side that have a say.
+    """
     (card,) = cards.list_models("quantiser")
     session = ort.InferenceSession(str(card.path), providers=["CPUExecutionProvider"])
-    estimates = []
-    for n in range(len(y)):
-        couple = np.swapaxes(y[[n, min(n + 1, len(y) - 1)]], 0, 1)
-        if aligned:
-            couple = aligned_window(y[:, 0], uv, codes, n, (0, 1))["y"]
-        estimates.append(float(session.run(None, {"y": couple})[0][0]))
-    return estimates
+    height, width = codes.shape[1:]
+    every = math.ceil(height // 8 * 8 * width / 200_000)
+    rows = [8 * stripe + row for stripe in range(0, height // 8, every) for row in range(8)]
+
+    def tell(own: NDArray[np.uint8], following: NDArray[np.uint8]) -> float:
+        couple = (np.stack((own, following))[None, :, rows] - 16.0) / 219.0
+        return float(session.run(None, {"y": couple.astype(np.float32)})[0][0])
+
+    told = []
+    for own, following in pairwise(codes):
+        if (own == following).all():
+            told.append(None)
+            continue
+        moved = alignment.displacements([alignment.flow(own, following)])[0]
+        told.append(tell(own, alignment.Sampling(moved).luma(following)))
+    around = [
+        [quantiser for quantiser in told[max(n - reach, 0) : n + reach] if quantiser is not None]
+        for n in range(len(codes))
+    ]
+    return [
+        float(np.median(known)) if known else tell(codes[n], codes[n])
+        for n, known in enumerate(around)
+    ]
 
 
 def aligned_window(

@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 import torch
+from support import networks
 
 from vsvqe.nets.refine import RefineNet
 from vsvqe.training.export import export
@@ -96,6 +97,21 @@ def test_stage_1_of_a_crop_is_the_crop_of_stage_1() -> None:
     # Half precision, where there is some, rounds in an order of its own.
     for one, other in zip(part, whole, strict=True):
         torch.testing.assert_close(one, other, atol=2e-3, rtol=0)
+
+
+@torch.no_grad()
+def test_stage_1_is_told_the_quantiser(models: Path) -> None:
+    net, stage1 = networks.told(models), Stage1(networks.TOLD)
+    torch.manual_seed(1)
+    y, uv = torch.rand(2, 3, 48, 64), torch.rand(2, 3, 2, 24, 32) - 0.5
+    own, chroma, quantiser = y[:, 1:2], uv[:, 1], torch.tensor([12.0, 38.0])
+    batch = Batch(y, uv, own, chroma, own, chroma, torch.zeros(2), quantiser)
+    found = stage1.enhanced(batch, 0)
+    # Half precision, where there is some.
+    wanted = net.residuals(y, uv, quantiser)
+    for got, base, added in zip((found.base_y, found.base_uv), (own, chroma), wanted, strict=True):
+        torch.testing.assert_close(got - base, added, atol=1e-2 * added.abs().max(), rtol=0)
+        assert (added[0] - added[1]).abs().max() > 0.1 * added.abs().max()
 
 
 def test_a_grid_is_an_error_and_texture_is_not() -> None:

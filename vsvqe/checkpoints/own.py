@@ -64,8 +64,14 @@ def _basicvsr_family(weights: Weights, path: Path) -> Built:
     if any(name.startswith("edvr.") for name in weights):
         return _iconvsr(weights)
     channels = len(weights["backward_resblocks.main.0.bias"])
-    network = BasicVSR(channels, _count(weights, r"backward_resblocks\.main\.2\.(\d+)\."))
-    return Built(network=network, architecture="BasicVSR", sequence=True, channels=3, scale=4)
+    network = BasicVSR(
+        channels,
+        _count(weights, r"backward_resblocks\.main\.2\.(\d+)\."),
+        enlarges="upsample1.upsample_conv.weight" in weights,
+    )
+    return Built(
+        network=network, architecture="BasicVSR", sequence=True, channels=3, scale=network.scale
+    )
 
 
 def _basicvsrpp(weights: Weights) -> Built:

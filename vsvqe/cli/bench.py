@@ -5,12 +5,12 @@ import os
 import re
 from pathlib import Path
 
-import numpy as np
 import rich_click as click
 import vapoursynth as vs
 from rich.table import Table
 
 from ..evaluation import tuning
+from ..evaluation.pattern import moving
 from ..evaluation.tuning import Timed
 from ..inference.session import has_nvidia_driver
 from ..transcode.errors import SourceError
@@ -115,29 +115,8 @@ def _clip(what: str) -> vs.VideoNode:
     width, height = int(size[1]), int(size[2])
     if width % 2 or height % 2 or min(width, height) < 16 or max(width, height) > 16384:
         raise click.UsageError(f"{what}: both sides must be even, 16 to 16384")
-    return _pattern(width, height)
-
-
-def _pattern(width: int, height: int) -> vs.VideoNode:
-    """Returns texture that moves by whole pixels, so that models that align have work to do."""
-    rng = np.random.default_rng(0)
-    noise = rng.integers(60, 200, (height + 64, width + 64), np.uint8)
-    still = vs.core.std.BlankClip(
-        format=vs.GRAY8, width=width + 64, height=height + 64, length=1, keep=True
-    )
-
-    def fill(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        frame = f.copy()
-        np.asarray(frame[0])[...] = noise
-        return frame
-
-    canvas = still.std.ModifyFrame(still, fill).std.BoxBlur(0, 2, 2, 2, 2)
-    frames = [
-        canvas.std.CropAbs(width, height, 2 * n, n).resize.Point(format=vs.YUV420P8)
-        for n in range(32)
-    ]
-    clip = vs.core.std.Splice(frames).std.SetFrameProps(_Matrix=vs.MATRIX_BT709, _Range=0)
-    return clip.std.Loop(_LENGTH // clip.num_frames)
+    pattern = moving(width, height)
+    return pattern.std.Loop(_LENGTH // pattern.num_frames)
 
 
 def _table(found: list[Timed]) -> Table:

@@ -14,6 +14,7 @@ from ..cards import list_models, newest
 from ..checkpoints import SUFFIXES
 from ..evaluation import traditional
 from ..inference.backends import NAMES
+from ..transcode import stated
 from ..transcode.script import Call, calls
 
 
@@ -25,6 +26,9 @@ class Setting:
     parameter: str
     help: str
     type: Any = str
+    told: Callable[[Path, Mapping[str, Any]], Any] | None = None
+    """Given the source and the other arguments, returns what it is where the option is not given;
+    ``None`` leaves it to the filter."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,12 @@ def _model(task: str) -> Callable[[str], str]:
     return read
 
 
+def _stated_quantiser(source: Path, arguments: Mapping[str, Any]) -> float | None:
+    """Returns the quantiser that the source states, if the model of Deblock asks for one."""
+    shipped = arguments["model"] in [card.name for card in list_models("deblock")]
+    return stated.quantiser(source) if shipped else None
+
+
 def _strength(text: str) -> float | str:
     return text if text == "auto" else float(text)
 
@@ -75,12 +85,17 @@ ENTRIES = (
         "balanced",
         _model("deblock"),
         "[MODEL]",
-        "Remove what compression left. MODEL is balanced (what the bare option takes), fast, or "
-        "the path of an .onnx file or a checkpoint.",
+        "Remove what compression left. MODEL is balanced (what the bare option takes), fast, best, "
+        "or the path of an .onnx file or a checkpoint.",
         (
             Setting("strength", "strength", "Of --deblock: 0 to 1, or auto. [1]", _strength),
             Setting(
-                "qp", "qp", "Of --deblock: the quantiser or CRF of the input. [estimated]", float
+                "qp",
+                "qp",
+                "Of --deblock: the quantiser or CRF of the input. [what x264 and x265 wrote into "
+                "it, else estimated]",
+                float,
+                _stated_quantiser,
             ),
         ),
     ),
@@ -121,6 +136,14 @@ ENTRIES = (
         "[AMOUNT]",
         "Bring back texture where there is some, and calm elsewhere, in place of --deblock; and "
         "sharpen the result by AMOUNT, 0 to 4. [0]",
+        (
+            Setting(
+                "astf-model",
+                "model",
+                "Of --astf: its second stage. [fast]",
+                click.Choice(("fast", "best")),
+            ),
+        ),
     ),
 )
 """Another filter of the package comes to the command line by an entry here."""
@@ -209,12 +232,13 @@ def _note_order(
     return value
 
 
-def chosen(context: click.Context, values: Mapping[str, Any]) -> list[Call]:
+def chosen(context: click.Context, values: Mapping[str, Any], source: str) -> list[Call]:
     """Returns the filters in the order in which the command names them.
 
     Args:
         context: Of the command.
         values: Its options.
+        source: What is filtered.
 
     Raises:
         click.UsageError: A value can't be read, or a setting is given without its filter.
@@ -227,11 +251,11 @@ def chosen(context: click.Context, values: Mapping[str, Any]) -> list[Call]:
                 raise click.UsageError(f"--{setting.option} is of no use without --{entry.option}")
     found: list[Call] = []
     for name in order:
-        found += _calls(name, values)
+        found += _calls(name, values, Path(source))
     return found
 
 
-def _calls(name: str, values: Mapping[str, Any]) -> list[Call]:
+def _calls(name: str, values: Mapping[str, Any], source: Path) -> list[Call]:
     text = values[name]
     if name == "filter_chain":
         shared = {s.parameter: values[s.option.replace("-", "_")] for s in _SHARED}
@@ -254,6 +278,8 @@ def _calls(name: str, values: Mapping[str, Any]) -> list[Call]:
             with _usage(setting.option):
                 plain = isinstance(setting.type, click.Choice)
                 named[setting.parameter] = given if plain else setting.type(given)
+        elif setting.told and (told := setting.told(source, named)) is not None:
+            named[setting.parameter] = told
     return [Call(f"vqe.{entry.filter.__name__}", (), named)]
 
 

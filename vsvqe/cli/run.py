@@ -148,7 +148,7 @@ def script(context: click.RichContext, /, source: str, script: Path, **values: A
     job = Job(
         source=source,
         result=str(script),
-        filters=filters.chosen(context, values),
+        filters=filters.chosen(context, values, source),
         excerpt=_excerpt(values["preview"]),
         fps=_fps(values["fps"]),
     )
@@ -172,7 +172,7 @@ def _job(context: click.RichContext, /, source: str, result: str, values: Mappin
     return Job(
         source=source,
         result=result,
-        filters=filters.chosen(context, values),
+        filters=filters.chosen(context, values, source),
         encoding=encoding,
         pixel_format=values["pixel_format"],
         excerpt=_excerpt(values["preview"]),

@@ -152,12 +152,12 @@ def scale_flicker(made: Versions) -> dict[str, dict[str, float]]:
     variances = _stacked(fusion.variance(luma, marks, 1, 3))
     texture, smooth = (pictures.read(clip).y / 256.0 for clip in (made.texture, made.smooth))
     means, peaks = variances.mean((1, 2)), variances.max((1, 2))
-    least = fusion.FULL_DEVIATION**2
+    least, parts = fusion.FULL_DEVIATION**2, fusion.FULL_SHARE * means
     scales = {
         "fixed": np.full(len(means), least),
-        "window": np.maximum(_windowed(means).mean(0), least),
-        "mean of each frame, at least the fixed scale": np.maximum(means, least),
-        "mean of each frame": means,
+        "window": np.maximum(_windowed(parts).mean(0), least),
+        "part of the mean of each frame, at least the fixed scale": np.maximum(parts, least),
+        "part of the mean of each frame": parts,
         "maximum of the window": _windowed(peaks).max(0),
         "maximum of each frame": peaks,
     }

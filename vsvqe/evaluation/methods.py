@@ -207,7 +207,7 @@ def _our_deblock(backend: str) -> list[Method]:
             ) -> Candidates:
                 yield "", vsvqe.Deblock(clip, strength, card.name, backend=backend)  # type: ignore[arg-type]
 
-            metered = card.response or strength == "auto"
+            metered = card.heeds_quantiser or strength == "auto"
             used = [card, *(list_models("quantiser") if metered else [])]
             shown = "strength=1" if strength == 1.0 else 'strength="auto"'
             result.append(

@@ -240,9 +240,14 @@ def _rounded(table: Table, values: Sequence[float], metric: str) -> dict[str, An
     digits = MEASURES[metric].digits + 1
     clips: Mapping[str, float] = dict(zip(table.clips, values, strict=True))
     return {
-        "mean": round(mean(values), digits),
-        "clips": {clip: round(value, digits) for clip, value in clips.items()},
+        "mean": _finite(mean(values), digits),
+        "clips": {clip: _finite(value, digits) for clip, value in clips.items()},
     }
+
+
+def _finite(value: float, digits: int) -> float | None:
+    """Rounds; JSON has no infinity, which the PSNR of an unchanged clip is."""
+    return round(value, digits) if math.isfinite(value) else None
 
 
 def _means(table: Table, metrics: Sequence[str]) -> list[str]:

@@ -14,7 +14,6 @@ from ..graph.clips import ClipFacts, checked, facts, like
 from ..graph.colour import to_picture
 from ..inference.backends import AnyBackend
 from .options import Options, errors_named, number, one_of, whole
-from .quantiser import Weighing
 from .residual import prepared, residual, residuals
 
 type Show = Literal["result", "mask", "stage1", "texture", "smooth"]
@@ -59,7 +58,8 @@ def ASTF(
     Args:
         clip: As for ``Deblock``: GRAY, YUV or RGB; integer of 8 to 16 bits, half or single float;
             constant format and size, at least 16x16; progressive.
-        model: ``"fast"``, the only one so far.
+        model: The second stage: ``"fast"``, or ``"best"``, which looks nearer to the original and
+            takes longer.
         texture: With ``smooth`` and without ``clip``: what is wanted where texture is.
         smooth: What is wanted elsewhere, and what the mask is made from; of the format, size,
             length and colour props of ``texture``.
@@ -68,15 +68,16 @@ def ASTF(
         radius: Samples to each side that the variance looks at, 0 to 12.
         window: Frames that it looks at, odd, 1 to 31, and more than 1 with ``radius=0``. Frames
             beyond a scene cut or the ends of the clip are replaced by the frame itself.
-        normalize: The scale of the mask: ``"fixed"`` is the variance of a deviation of 12 codes (of
-            8 bits, limited range); ``"window"`` is the mean variance of the frames of the window
-            where that is larger, so that in a busy picture only the busiest parts are texture.
+        normalize: The scale of the mask: ``"fixed"`` is the variance of a deviation of 4 codes (of
+            8 bits, limited range); ``"window"`` is a ninth of the mean variance of the frames of
+            the window where that is larger, so that in a busy picture only the busier parts are
+            texture.
         show: ``"result"``; ``"mask"`` (grey, of the clip's depth, full range), ``"texture"`` or
             ``"smooth"``, which go into the fusion, or ``"stage1"``, which both are made from.
         backend: This and all that follows is as for ``Deblock``, and without use for two clips but
             for ``sc`` and ``sc_threshold``.
         device_index: Which GPU.
-        num_streams: Chunks computed at the same time.
+        num_streams: Chunks computed at the same time; ``None``: 1 or 2, as suits.
         fp16: Whether half precision may be used; ``None``: yes.
         tile: Width and height in pixels of the tiles in which the models run.
         tile_pad: Overlap of the tiles in pixels on each side.
@@ -147,10 +148,9 @@ def _refined(clip: vs.VideoNode, card: Card, options: Options, settings: _Settin
     """Runs both stages and fuses what they give."""
     clip_facts = facts(clip)
     held, seen = prepared(clip, clip_facts, options)
-    length, _ = options.window(_stage1(card).radius, seen)
     first = _stage1(card)
-    weighing = Weighing(card=first) if first.response else None
-    faithful = residual(seen, clip_facts, first, options, name="ASTF", weighing=weighing)
+    length, _ = options.window(first.radius, seen, aligned=first.aligned)
+    faithful = residual(seen, clip_facts, first, options, name="ASTF")
     stage1 = _plus(_nominal(held, clip_facts), faithful, clip_facts)
     if settings.show == "stage1":
         return _returned(stage1, clip, clip_facts)

@@ -55,21 +55,25 @@ def Deblock(
             mix linearly. ``"auto"`` goes from 1 (at a quantiser of 20 and more) to 0 (14 and
             less), so that clean video is left alone; only for the shipped models.
         model: Name of a shipped model (``vqe.list_models("deblock")``) or a word of it,
-            ``"balanced"`` or ``"fast"``; or path of an ``.onnx`` image model (N x C x H x W, RGB or
-            luma, float32 or float16), or of a PyTorch checkpoint (``.pth``, ``.pt``, ``.ckpt``,
-            ``.safetensors``) of an image or a recurrent network. One that enlarges is followed by
-            a bicubic reduction to the clip's size.
+            ``"best"``, ``"balanced"`` or ``"fast"``; or path of an ``.onnx`` image model (N x C x
+            H x W, RGB or luma, float32 or float16), or of a PyTorch checkpoint (``.pth``, ``.pt``,
+            ``.ckpt``, ``.safetensors``) of an image or a recurrent network. One that enlarges is
+            followed by a bicubic reduction to the clip's size.
         planes: Planes to process, as in the core's filters: an index, several, or ``None`` for
             all. The others are copied.
         qp: How coarsely the video was quantised: the QP of H.264 and HEVC, 0 to 51, or the CRF
             of x264 and x265. The shipped models take more away where compression was strong, and
-            less where it was slight. ``None`` estimates it from every frame and the next.
+            less where it was slight. ``None`` estimates it from the frames around.
         backend: ``"auto"`` takes the fastest that works here (CUDA, OpenVINO, ONNX Runtime on the
             CPU; PyTorch for checkpoints that these can't run); ``"cpu"``, ``"cuda"``,
             ``"tensorrt"``, ``"openvino"`` or ``"torch"`` take that one or fail; ``vqe.Backend``
             has their settings.
         device_index: Which GPU.
-        num_streams: Chunks computed at the same time; ``None``: 1 on a CPU, 2 on a GPU.
+        num_streams: Chunks computed at the same time, at least 1; a CPU's cores are shared among
+            them. ``None``: 2, but 1 on a CPU of one core, where a chunk has more frames than half
+            of the cores, where an image model gives more than four megapixels, and for recurrent
+            networks and PyTorch on a CPU. It changes speed, memory and how long a single frame
+            takes, but no frame.
         fp16: Whether half precision (fp16, or bf16 on CPUs that have it) may be used. ``None``:
             yes for shipped models, whose residuals suffer nothing visible by it, no for others.
         tile: Width and height in pixels of the tiles in which the model runs; ``None``: whole
@@ -77,7 +81,8 @@ def Deblock(
         tile_pad: Overlap of the tiles in pixels on each side; ``None``: the model's receptive
             field, with which there is no seam (32 for image models).
         length: Frames that one call of the model returns; ``None``: about two megapixels' worth,
-            for recurrent networks 8 to 24.
+            but one where a CPU computes several chunks at the same time of a model that aligns
+            its frames; for recurrent networks 8 to 24.
         overlap: Frames of context on each side of them; ``None``: what the model needs, for
             recurrent networks 6.
         sc: Whether windows end at scene cuts. ``_SceneChangePrev`` and ``_SceneChangeNext``
@@ -144,7 +149,7 @@ def _by_residual(
 ) -> vs.VideoNode:
     held, seen = prepared(clip, clip_facts, options)
 
-    if strength == "auto" or card.response:
+    if strength == "auto" or card.heeds_quantiser:
         weighing, weight = Weighing(card=card, strength=strength, qp=qp), 1.0
     else:
         weighing, weight = None, strength

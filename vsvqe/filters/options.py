@@ -12,8 +12,11 @@ import vapoursynth as vs
 from ..graph.chunks import ChunkPlan
 from ..graph.clips import pixels_to_length
 from ..inference import engines
-from ..inference.backends import AnyBackend, OnnxCpu, candidates, on_gpu
+from ..inference.backends import AnyBackend, OnnxCpu, OnnxCuda, candidates, on_gpu, thread_count
 from ..inference.errors import InferenceError
+from ..inference.session import has_nvidia_driver
+
+_CPU_STREAMS = 2
 
 
 @contextlib.contextmanager
@@ -87,21 +90,23 @@ class Options:
         """The folder of built engines."""
         return None if self.engine_folder is None else Path(self.engine_folder).resolve()
 
-    def plan(self, radius: int, clip: vs.VideoNode, backend: AnyBackend) -> ChunkPlan:
-        """Returns how a clip is cut into chunks for a model of a temporal radius."""
-        return self.chunked(*self.window(radius, clip), backend)
-
-    def chunked(self, length: int, overlap: int, backend: AnyBackend) -> ChunkPlan:
+    def chunked(self, length: int, overlap: int, streams: int) -> ChunkPlan:
         """Returns the plan for chunks of a length and an overlap."""
         return ChunkPlan(
             length=length,
             overlap=overlap,
-            streams=self.num_streams or (2 if on_gpu(backend) else 1),
+            streams=streams,
             cut_threshold=self.sc_threshold if self.sc and overlap else None,
         )
 
-    def window(self, radius: int, clip: vs.VideoNode) -> tuple[int, int]:
+    def window(self, radius: int, clip: vs.VideoNode, *, aligned: bool) -> tuple[int, int]:
         """Returns the frames that a chunk gives, and those of context on each of its sides.
+
+        Args:
+            radius: Frames that the model sees on each side.
+            clip: What it sees.
+            aligned: Whether every frame has a window of its own, so that the frames of a chunk
+                share no work.
 
         Raises:
             ValueError: ``overlap`` is less than the model's window.
@@ -112,8 +117,34 @@ class Options:
                 f"overlap={overlap} is less than the {radius} frames that the model sees on each "
                 "side; leave it out or make it larger"
             )
-        single = 1 if radius == 0 else pixels_to_length(clip.width, clip.height)
+        alone = radius == 0 or (aligned and self._several_on_cpu)
+        single = 1 if alone else pixels_to_length(clip.width, clip.height)
         return min(self.length or single, clip.num_frames), overlap
+
+    @property
+    def _several_on_cpu(self) -> bool:
+        """Whether single frames, several at a time, keep all cores busy."""
+        return self.cpu_streams(1) > 1 and not on_gpu(self._likely)
+
+    @property
+    def _likely(self) -> AnyBackend:
+        """The backend that will most likely be taken."""
+        if self.backend == "auto":
+            return OnnxCuda() if has_nvidia_driver() else OnnxCpu()
+        return candidates(self.backend)[0]
+
+    def cpu_streams(self, length: int) -> int:
+        """Returns how many chunks are in work at the same time on a CPU.
+
+        Two, each on half of the cores, take less time than one after the other on all: threads
+        wait less for each other, and one chunk's frames are copied while the other is inferred.
+        More would gain little, hold more memory, and make a single frame wait longer.
+
+        Args:
+            length: Frames of a chunk. There are about as many requests for frames under way as
+                cores: where these are all for one chunk, a second one would not be begun.
+        """
+        return self.num_streams or max(1, min(_CPU_STREAMS, thread_count(0) // length))
 
 
 def half_precision(options: Options, *, tolerant: bool, backend: str | AnyBackend) -> bool:

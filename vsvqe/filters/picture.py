@@ -20,6 +20,9 @@ from .sessions import Sessions
 # The receptive field of a foreign model is not known; this much hides most seams.
 DEFAULT_PAD = 32
 
+# Of pictures of more pixels, networks that compute at their size hold gigabytes: one at a time.
+_LARGE = 1 << 22
+
 
 def picture(
     clip: vs.VideoNode,
@@ -44,6 +47,7 @@ def picture(
         A clip in the format of ``clip``, the model's scale times as large.
     """
     half = half_precision(options, tolerant=False, backend=options.backend)
+    length, overlap = options.window(0, clip, aligned=False)
     cell = image.multiple
     seen = colour.to_picture(clip, facts, image.channels)
     least = -(-image.least // cell)
@@ -52,6 +56,8 @@ def picture(
         raise ValueError(
             f"{model.path.name} runs at {image.size[0]}x{image.size[1]} only; leave tile out"
         )
+    columns, rows = image.size or options.tile or (seen.width, seen.height)
+    large = columns * rows * image.scale**2 > _LARGE
     opened = Sessions(
         path=model.path,
         sha256=model.sha256,
@@ -59,6 +65,7 @@ def picture(
         cell=cell,
         half=half,
         options=options,
+        cpu_streams=options.num_streams or (1 if large else options.cpu_streams(length)),
     )
     if image.size is None:
         tile, pad = tile_in_cells(options, cell), pad_in_cells(options, cell, DEFAULT_PAD)
@@ -69,7 +76,7 @@ def picture(
         pad = min(DEFAULT_PAD if options.tile_pad is None else options.tile_pad, min(tile) // 4)
     geometry = Geometry(inputs=(cell,), outputs=(cell * image.scale,))
     runner = TiledRunner(opened, geometry, size, tile, pad, fixed=image.size is not None)
-    plan = options.plan(0, seen, opened.backend)
+    plan = options.chunked(length, overlap, opened.streams)
     shape = (1, image.channels, size[1] * cell, size[0] * cell)
 
     workspace = Workspace([shape, (*shape[:2], shape[2] * image.scale, shape[3] * image.scale)])

@@ -1,6 +1,7 @@
-"""How coarsely video was quantised, and how much of a model's residual follows from it."""
+"""How coarsely video was quantised, and what follows from it for a model."""
 
-from collections.abc import Callable
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,18 +13,19 @@ from ..inference.session import SessionRequest, open_session
 from ..inference.workspace import Workspace
 from .options import Options
 
-_MODEL = "quantiser-v1"
+_MODEL = "quantiser-v2"
+# Rows of its blocks. Of frames with more samples than are enough, stripes are left out evenly: it
+# tells the same of them, and large frames take no longer.
+_STRIPE = 8
+_ENOUGH = 200_000
 
 # Estimated quantisers at which `strength="auto"` leaves the picture alone, and from which on it
 # does all that the model asks for.
 UNTOUCHED = 14.0
 FULL = 20.0
 
+type Codes = NDArray[np.uint8]
 type Plane = NDArray[np.float32]
-
-type Weigh = Callable[[Plane, Plane], NDArray[np.float32]]
-"""Takes the luma of N frames and that of the next of each, brought to where its content is, both
-N x H x W; returns the factors of luma and chroma, N x 2."""
 
 
 def strength_at(quantiser: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -42,20 +44,22 @@ class Weighing:
     qp: float | None = None
     """The quantiser of the whole clip; ``None``: it is estimated."""
 
-    def opened(self, options: Options, shape: tuple[int, ...]) -> Weigh:
-        """Returns what tells the factors of the frames of a chunk.
+    def meter(self, options: Options, height: int, width: int) -> "Meter | None":
+        """Returns what tells the quantiser of a frame, if it is not known.
 
         Args:
             options: Checked common parameters.
-            shape: Of the luma of its N frames and of the next ones, N x 2 x H x W.
+            height: Of the luma.
+            width: Of the luma.
         """
-        if self.qp is not None:
-            factors = self._factors(np.full(shape[0], self.qp, np.float32))
-            return lambda own, following: factors
-        meter = Meter(options, shape)
-        return lambda own, following: self._factors(meter(own, following))
+        return Meter(options, height, width) if self.qp is None else None
 
-    def _factors(self, quantiser: NDArray[np.float32]) -> NDArray[np.float32]:
+    def factors(self, quantiser: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns what the luma and the chroma residual are multiplied by, N x 2.
+
+        Args:
+            quantiser: Of N frames.
+        """
         factors = self.card.factors(quantiser)
         if self.strength == "auto":
             return factors * strength_at(quantiser)[:, None]
@@ -63,17 +67,22 @@ class Weighing:
 
 
 class Meter:
-    """Estimates the quantisers of frames."""
+    """Estimates the quantiser of a frame, from its luma and that of the next."""
 
-    def __init__(self, options: Options, shape: tuple[int, ...]) -> None:
+    def __init__(self, options: Options, height: int, width: int) -> None:
         """Opens the model.
 
         Args:
             options: Checked common parameters.
-            shape: Of its input: N x 2 x H x W.
+            height: Of the luma.
+            width: Of the luma.
         """
         card = find(_MODEL, "quantiser")
         assert isinstance(card, Card)
+        stripes = height // _STRIPE
+        self._every = -(-stripes * _STRIPE * width // _ENOUGH)
+        self._stripes = (stripes, _STRIPE, width)
+        shape = (1, 2, -(-stripes // self._every) * _STRIPE, width)
         request = SessionRequest(
             model=card.path,
             sha256=card.sha256,
@@ -81,19 +90,51 @@ class Meter:
             half=False,
             device_index=options.device_index,
             engine_folder=options.engines,
+            streams=options.cpu_streams(1),
         )
         self._session, _ = open_session(request, options.backend)
         self._couples = Workspace([shape])
 
-    def __call__(self, own: Plane, following: Plane) -> Plane:
-        """Returns the quantisers of N frames.
+    def __call__(self, own: Codes, following: Codes) -> float:
+        """Returns the quantiser of a frame.
 
         Args:
-            own: Their luma, N x H x W.
-            following: That of the next of each, brought to where its content is.
+            own: Its luma, 8 bits of limited range, H x W.
+            following: That of the next frame, brought to where its content is.
         """
-        with self._couples.borrowed() as (couples,):
-            couples[:, 0], couples[:, 1] = own, following
-            quantiser = np.empty(len(couples), np.float32)
-            self._session.run([couples], [quantiser])
-        return quantiser
+        with self._couples.borrowed() as (couple,):
+            for luma, given in zip(couple[0], (own, following), strict=True):
+                stripes = given[: self._stripes[0] * _STRIPE].reshape(self._stripes)
+                kept = luma.reshape(-1, *self._stripes[1:])
+                np.subtract(stripes[:: self._every], np.float32(16), out=kept)
+                kept *= np.float32(1 / 219)
+            quantiser = np.empty(1, np.float32)
+            self._session.run([couple], [quantiser])
+        return float(quantiser[0])
+
+    def alone(self, luma: Plane) -> float:
+        """Returns the quantiser of a frame that no other one goes with.
+
+        Args:
+            luma: In [0, 1], H x W.
+        """
+        codes = np.clip(np.rint(219 * luma + 16), 0, 255).astype(np.uint8)
+        return self(codes, codes)
+
+
+def settled(told: Sequence[float | None], frame: int, reach: int) -> float | None:
+    """Returns the quantiser of a frame by what was told of those around it.
+
+    A single one may mislead: one that an encoder repeated, or of video that was resized since.
+
+    Args:
+        told: Of the frames of a run, see ``flow.told``.
+        frame: Index of the frame.
+        reach: Frames on each side that every run has.
+
+    Returns:
+        The median; ``None`` if nothing was told of any of them.
+    """
+    around = told[frame - reach : frame + reach]
+    known = [quantiser for quantiser in around if quantiser is not None]
+    return statistics.median(known) if known else None

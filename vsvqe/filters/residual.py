@@ -16,7 +16,7 @@ from ..inference.tiles import Geometry, Size, TiledRunner
 from ..inference.workspace import Workspace
 from ..motion.alignment import alignment
 from .options import Options, half_precision
-from .quantiser import Plane, Weighing
+from .quantiser import Plane, Weighing, settled
 from .sessions import Sessions
 
 # The model's smallest unit: two luma pixels and one chroma sample.
@@ -55,21 +55,27 @@ def residuals(
         card: The model.
         options: Checked common parameters.
         name: The filter, for error messages.
-        weighing: How much of each frame's residual is wanted; ``None``: all.
+        weighing: How much of each frame's residual is wanted, and its quantiser; ``None``: all that
+            the model asks for, by an estimate where it heeds that.
         kept: Frames whose residuals are kept, for who asks again.
 
     Returns:
         For each branch of the model a float32 clip of ``card.scale`` times the size, for
         ``planes.residual_like``.
     """
+    if weighing is None and card.heeds_quantiser:
+        weighing = Weighing(card=card)
     branches = len(card.branches) or 1
     half = half_precision(options, tolerant=True, backend=options.backend)
-    length, overlap = options.window(card.radius, seen)
+    length, overlap = options.window(card.radius, seen, aligned=card.aligned)
     frames = length + 2 * overlap
+    height, width = seen.height, seen.width
+    meter = weighing.meter(options, height, width) if weighing else None
+    if card.aligned or meter:
+        seen = flow.annotated(seen, facts, back=min(card.offsets) < 0, meter=meter)
     if card.aligned:
         # One window for each frame of the chunk.
         count, channels, spare = length, len(card.offsets), 0
-        seen = flow.annotated(seen, facts, back=min(card.offsets) < 0)
     else:
         # All frames at once: a model gives all but `radius` of each side, and what a larger
         # overlap gives beyond the chunk is cut off again.
@@ -79,11 +85,12 @@ def residuals(
         sha256=card.sha256,
         shapes=lambda width, height: (
             ("y", (count, channels, height, width)),
-            ("uv", (count, 2 * channels, height // 2, width // 2)),
+            ("uv", (count, card.chroma_channels, height // 2, width // 2)),
         ),
         cell=_CELL,
         half=half,
         options=options,
+        cpu_streams=options.cpu_streams(length),
     )
     runner = TiledRunner(
         opened,
@@ -96,24 +103,31 @@ def residuals(
         pad_in_cells(options, _CELL, card.receptive_field),
         reach=-(-card.receptive_field // _CELL),
     )
-    plan = options.plan(card.radius, seen, opened.backend)
+    plan = options.chunked(length, overlap, opened.streams)
     reader = planes.PlaneReader(seen, facts)
     format = planes.residual_format(seen)
 
-    height, width = seen.height, seen.width
-    weigh = weighing.opened(options, (length, 2, height, width)) if weighing else None
     run = [(frames, 1, height, width), (frames, 2, height // 2, width // 2)]
-    windows = [(count, channels * n, h, w) for _, n, h, w in run]
+    windows = [
+        (count, channels, height, width),
+        (count, card.chroma_channels, height // 2, width // 2),
+    ]
     given = length if card.aligned else frames - 2 * card.radius
     results = [(given, n, h * card.scale, w * card.scale) for _, n, h, w in run] * branches
     workspace = Workspace([*run, *windows, *results] if card.aligned else [*run, *results])
 
-    def couples(inputs: Sequence[Plane], y: Plane) -> tuple[Plane, Plane]:
-        """Returns the luma of the frames of a chunk and of the next of each."""
-        if card.aligned:
-            return inputs[0][:, card.offsets.index(0)], inputs[0][:, card.offsets.index(1)]
-        next_ones = np.minimum(np.arange(overlap, overlap + length) + 1, frames - 1)
-        return y[overlap:][:length, 0], y[next_ones, 0]
+    def quantisers(window: Sequence[vs.VideoFrame], y: Plane, count: int) -> Plane | None:
+        """Returns those of the frames of a chunk, if they matter."""
+        if weighing is None:
+            return None
+        if meter is None:
+            return np.full(count, weighing.qp, np.float32)
+        told = flow.told(window)
+        found = (settled(told, overlap + i, card.radius) for i in range(count))
+        return np.array(
+            [meter.alone(y[overlap + i, 0]) if q is None else q for i, q in enumerate(found)],
+            np.float32,
+        )
 
     def process(window: Sequence[vs.VideoFrame], out: Sequence[chunks.Picture]) -> None:
         with workspace.borrowed() as (y, uv, *others):
@@ -135,8 +149,11 @@ def residuals(
                     for i in range(len(out))
                 )
                 side_by_side(job for jobs in chained for job in jobs)
+            quantiser = quantisers(window, y, len(out))
+            if card.quantiser_map and quantiser is not None:
+                inputs[1][: len(out), -1] = card.levels(quantiser)[:, None, None]
             runner.run(inputs or [y, uv], outputs)
-            factors = weigh(*couples(inputs, y)) if weigh else None
+            factors = weighing.factors(quantiser) if weighing and quantiser is not None else None
             for i, picture in enumerate(out):
                 for branch, (luma, chroma) in enumerate(batched(outputs, 2)):
                     results = (luma[spare + i, 0], *chroma[spare + i])
@@ -157,7 +174,7 @@ def residuals(
         width=width * card.scale,
         height=height * card.scale * branches,
     )
-    if card.aligned:
+    if card.aligned or meter:
         result = flow.cleaned(result)
     if kept:
         result = own_node(result)

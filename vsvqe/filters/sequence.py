@@ -66,6 +66,8 @@ def sequence(
         cell=cell,
         half=half,
         options=options,
+        # Features of all frames of a chunk are in memory.
+        cpu_streams=options.num_streams or 1,
         refine=refine,
     )
     runner = TiledRunner(
@@ -76,7 +78,7 @@ def sequence(
         pad_in_cells(options, cell, DEFAULT_PAD),
     )
     plan = dataclasses.replace(
-        options.chunked(length, overlap, opened.backend),
+        options.chunked(length, overlap, opened.streams),
         # Without context too: a chunk has many frames.
         cut_threshold=options.sc_threshold if options.sc else None,
     )

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..inference.backends import AnyBackend
+from ..inference.backends import AnyBackend, Torch, on_gpu
 from ..inference.session import Session, SessionRequest, open_session
 from ..inference.tiles import Size
 from .options import Options
+
+_GPU_STREAMS = 2
 
 type Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 """Names of a model's inputs and their shapes."""
@@ -24,6 +26,7 @@ class Sessions:
         cell: Pixels to the unit that tiles are counted in.
         half: Whether half precision may be used.
         options: Backend, device and folder of engines.
+        cpu_streams: Chunks at the same time where a CPU runs an engine.
         refine: Threshold of a recurrent model's cleaning; ``None``: the model's own.
     """
 
@@ -33,6 +36,7 @@ class Sessions:
     cell: int
     half: bool
     options: Options
+    cpu_streams: int
     refine: float | None = None
     _taken: AnyBackend | None = field(default=None, init=False)
 
@@ -50,12 +54,19 @@ class Sessions:
             refine=self.refine,
             device_index=self.options.device_index,
             engine_folder=self.options.engines,
+            streams=self.cpu_streams,
         )
         session, self._taken = open_session(request, self._taken or self.options.backend)
         return session
 
     @property
-    def backend(self) -> AnyBackend:
-        """The backend that took the model; asked for after the first session."""
+    def streams(self) -> int:
+        """How many chunks are in work at the same time; asked for after the first session."""
         assert self._taken is not None
-        return self._taken
+        if on_gpu(self._taken):
+            # The transfers of one hide behind the inference of the other.
+            return self.options.num_streams or _GPU_STREAMS
+        if isinstance(self._taken, Torch):
+            # Its threads are those of the process, not of one call.
+            return self.options.num_streams or 1
+        return self.cpu_streams

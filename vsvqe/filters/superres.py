@@ -69,7 +69,7 @@ def SuperRes(
             255 does; 5 suits checkpoints trained with a GAN, 1.5 others; 0 cleans three times.
         backend: As for ``Deblock``, and so for all that follow.
         device_index: Which GPU.
-        num_streams: Chunks computed at the same time.
+        num_streams: Chunks computed at the same time; ``None``: 1 or 2, as suits.
         fp16: Whether half precision may be used.
         tile: Width and height of tiles in pixels of the input.
         tile_pad: Overlap of tiles in pixels of the input.

@@ -15,7 +15,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from . import memory, scenes
-from .nodes import carriers, concurrently, every, extended, uncached
+from .nodes import carriers, every, extended, in_turns, uncached
 
 type Picture = Sequence[NDArray[np.float32]]
 """The planes of an output frame, in the frame's own memory."""
@@ -74,7 +74,18 @@ def in_chunks(
     clip.std.SetVideoCache(mode=1, fixedsize=1, maxsize=3 * window)
     padded = extended(clip, overlap, chunks * length - total + overlap)
     inputs = [every(padded[i:], length)[:chunks] for i in range(window)]
-    carrier = carriers(chunks)
+    rate = clip.fps / length  # interleaving multiplies it again; 0 (variable) stays 0
+    blank = vs.core.std.BlankClip(
+        format=format.id,
+        width=width,
+        height=height,
+        length=chunks,
+        fpsnum=rate.numerator,
+        fpsden=rate.denominator,
+        keep=True,
+    )
+    # The only result of a chunk is handed out as it is.
+    like = carriers(chunks) if length > 1 else blank
 
     def compute(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         begin = n * length - overlap
@@ -95,27 +106,17 @@ def in_chunks(
                 raise vs.Error(f"{name}: frames {span}: {error}") from error
         size = sum(array.nbytes for picture in pictures for array in picture)
         memory.produced(len(pictures), size)
+        if length == 1:
+            return results[0]
         carrying = f[0].copy()
         for i, result in enumerate(results):
             carrying.props[f"{RESULT}{i}"] = result
         return carrying
 
-    if plan.streams == 1:
-        computed = carrier.std.ModifyFrame([carrier, *inputs], compute)
-    else:
-        computed = concurrently(carrier, [carrier, *inputs], compute)
+    computed = in_turns([like, *inputs], compute, plan.streams)
     computed.std.SetVideoCache(mode=1, fixedsize=1, maxsize=1 + plan.streams)
-    rate = clip.fps / length  # interleaving multiplies it again; 0 (variable) stays 0
-    blank = vs.core.std.BlankClip(
-        format=format.id,
-        width=width,
-        height=height,
-        length=chunks,
-        fpsnum=rate.numerator,
-        fpsden=rate.denominator,
-        keep=True,
-    )
-    return handed_out(computed, blank, length, total).std.CopyFrameProps(clip)
+    result = handed_out(computed, blank, length, total) if length > 1 else computed
+    return result.std.CopyFrameProps(clip)
 
 
 RESULT = "_VQEResult"

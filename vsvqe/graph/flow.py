@@ -1,27 +1,37 @@
 """Flow between consecutive frames: once per pair, kept by the core's cache, carried as a prop."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import vapoursynth as vs
+from numpy.typing import NDArray
 
-from ..motion.alignment import Step, flow
+from ..motion.alignment import Sampling, Step, displacements, flow
 from .clips import ClipFacts, bare
 from .nodes import concurrently
 
 _FLOW = "_VQEFlow"
 _NUMBER = "_VQENumber"
+_TOLD = "_VQETold"
+
+type Meter = Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
+"""Takes the luma of a frame, and that of the next one brought to where its content is, both 8 bits
+of limited range; tells something about the frame."""
 
 
-def annotated(clip: vs.VideoNode, facts: ClipFacts, *, back: bool) -> vs.VideoNode:
+def annotated(
+    clip: vs.VideoNode, facts: ClipFacts, *, back: bool, meter: Meter | None = None
+) -> vs.VideoNode:
     """Gives every frame a prop with the flow from it to the next frame and back.
 
     Args:
         clip: From ``planes.for_model``.
         facts: Its colour facts.
         back: Whether the flow back is wanted; it is zero otherwise.
+        meter: What else is to be told of every frame; called from the core's threads, several at a
+            time.
     """
     # The models were trained with the flow of 8-bit codes of limited range.
     luma = bare(clip.std.ShufflePlanes(0, vs.GRAY)).resize.Point(
@@ -29,7 +39,7 @@ def annotated(clip: vs.VideoNode, facts: ClipFacts, *, back: bool) -> vs.VideoNo
     )
     following = luma[1:] + luma[-1] if luma.num_frames > 1 else luma
     carrier = vs.core.std.BlankClip(luma, format=vs.GRAY16, keep=True)
-    flows = concurrently(carrier, [luma, following], partial(_measured, back))
+    flows = concurrently(carrier, [luma, following], partial(_measured, back, meter))
     return clip.std.ClipToProp(flows, prop=_FLOW)
 
 
@@ -58,13 +68,34 @@ def steps(frames: Sequence[vs.VideoFrame]) -> list[Step | None]:
     return result
 
 
-def _measured(back: bool, n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
+def told(frames: Sequence[vs.VideoFrame]) -> list[float | None]:
+    """Reads what the meter told of each frame of a run but the last.
+
+    Args:
+        frames: As for ``steps``.
+
+    Returns:
+        ``None`` where the next frame is the same, or looks the same: that tells nothing.
+    """
+    flows = [frame.props[_FLOW] for frame in frames]
+    return [
+        None if flow.props[_NUMBER] == following.props[_NUMBER] else flow.props.get(_TOLD)
+        for flow, following in pairwise(flows)
+    ]
+
+
+def _measured(back: bool, meter: Meter | None, n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
     """Returns the flow onward above the flow back, as the codes of a grey frame."""
     first, second = (np.ascontiguousarray(frame[0]) for frame in f)
     height, width = first.shape
     result = vs.core.create_video_frame(vs.core.get_video_format(vs.GRAY16), width, height)
     codes = np.asarray(result[0]).view(np.int16)
-    codes[: height // 2] = flow(first, second).reshape(height // 2, width)
+    onward = flow(first, second)
+    codes[: height // 2] = onward.reshape(height // 2, width)
     codes[height // 2 :] = flow(second, first).reshape(height // 2, width) if back else 0
     result.props[_NUMBER] = n
+    if meter is not None and not np.array_equal(first, second):
+        (moved,) = displacements([onward])
+        assert moved is not None
+        result.props[_TOLD] = meter(first, Sampling(moved).luma(second))
     return result

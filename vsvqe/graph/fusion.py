@@ -13,8 +13,10 @@ from .nodes import uncached
 type Normalize = Literal["window", "fixed"]
 NORMALIZE = get_args(Normalize.__value__)
 
-# The standard deviation of luma that is full texture: 12 codes of 8 bits and limited range.
-FULL_DEVIATION = 12.0 / 219.0
+# The standard deviation of luma that is full texture: 4 codes of 8 bits and limited range.
+FULL_DEVIATION = 4.0 / 219.0
+# And the part of the mean variance of busy pictures that is: a third of the deviation.
+FULL_SHARE = 1.0 / 9.0
 
 # What `std.Convolution` takes in one direction, and `std.AverageFrames` in time.
 MOST_RADIUS = 12
@@ -50,7 +52,7 @@ def mask(
     """Returns how much texture there is around every sample, from 0 to 1.
 
     The variance relative to a scale, at most 1. The scale is either fixed, or, where there is more
-    texture than that, the mean variance of the frames of the window.
+    texture than that, a ninth of the mean variance of the frames of the window.
 
     Args:
         luma: See ``variance``.
@@ -65,7 +67,9 @@ def mask(
     # Down to one sample, bilinear is the plain mean: the resizer mirrors what is beyond the edges.
     mean = local.resize.Bilinear(1, 1)
     mean.std.SetVideoCache(mode=1, fixedsize=1, maxsize=4 * window)
-    scale = _over_time(mean, marks, window).std.Expr(f"x {FULL_DEVIATION**2!r} max")
+    scale = _over_time(mean, marks, window).std.Expr(
+        f"x {FULL_SHARE!r} * {FULL_DEVIATION**2!r} max"
+    )
     # In two steps, as the resizer takes long to widen a column of its own making.
     wide = scale.resize.Point(1, luma.height).resize.Point(luma.width, luma.height)
     return vs.core.std.Expr([local, wide], "x y / 1 min")

@@ -53,3 +53,31 @@ def concurrently(
     return like.std.FrameEval(
         lambda n: like.std.ModifyFrame(inputs, callback), clip_src=list(inputs)
     )
+
+
+def in_turns(inputs: Sequence[vs.VideoNode], callback: Callback, streams: int) -> vs.VideoNode:
+    """Does what ``ModifyFrame`` does, for so many frames at a time and no more.
+
+    Args:
+        inputs: The callback gets a frame of each of them; two at least. The result is like the
+            first.
+        callback: The work; called from the core's threads.
+        streams: How many.
+    """
+    # The core runs one callback of a node at a time.
+    cycle = min(streams, inputs[0].num_frames)
+    if cycle == 1:
+        return inputs[0].std.ModifyFrame(inputs, callback)
+    turns = [_every(inputs, callback, cycle, first) for first in range(cycle)]
+    return vs.core.std.Interleave(turns, modify_duration=False)
+
+
+def _every(
+    inputs: Sequence[vs.VideoNode], callback: Callback, cycle: int, first: int
+) -> vs.VideoNode:
+    """Calls back for one frame of each run of ``cycle`` frames."""
+    taken = [
+        uncached(clip.std.SelectEvery(cycle, [first], modify_duration=False)) for clip in inputs
+    ]
+    called = taken[0].std.ModifyFrame(taken, lambda n, f: callback(n * cycle + first, f))
+    return uncached(called)

@@ -23,6 +23,9 @@ _RGB_MATRIX = vs.MATRIX_BT709
 # Samples that stay in a core's own cache from one pass to the next.
 _BLOCK = 1 << 16
 
+# The code of 1.0 in float32.
+_ONE = 0x3F800000
+
 
 def for_model(clip: vs.VideoNode, facts: ClipFacts) -> vs.VideoNode:
     """Returns what the model sees: 4:2:0 or grey, of even width and height.
@@ -144,6 +147,10 @@ def clamped(samples: NDArray[np.float32], out: NDArray[np.float32]) -> bool:
     rows = max(1, _BLOCK // samples.shape[1])
     for top in range(0, len(samples), rows):
         block, target = samples[top : top + rows], out[top : top + rows]
+        # One pass for most: what is negative, above 1 or not finite has larger codes than 1.
+        if block.view(np.uint32).max() <= _ONE:
+            np.copyto(target, block)
+            continue
         lowest, highest = block.min(), block.max()
         if not (np.isfinite(lowest) and np.isfinite(highest)):
             return False

@@ -13,7 +13,7 @@ class OnnxCpu:
     """ONNX Runtime on the CPU: needs nothing but the package itself."""
 
     threads: int = 0
-    """Threads of one inference; 0 takes one per core."""
+    """Threads of one inference; 0 shares the cores among the streams."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class OpenVino:
     """``"CPU"``, ``"GPU"`` (Intel), ``"GPU.1"``, ``"NPU"``, ... as OpenVINO names its devices."""
 
     threads: int = 0
-    """Threads of one inference on the CPU device; 0 takes one per core."""
+    """Threads of one inference on the CPU device; 0 shares the cores among the streams."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,10 +124,17 @@ def on_gpu(backend: AnyBackend) -> bool:
     return not isinstance(backend, OnnxCpu)
 
 
-def thread_count(wanted: int) -> int:
-    """Returns the number of threads that ``wanted`` (0: one per usable core) stands for."""
-    if wanted > 0:
-        return wanted
+def thread_count(wanted: int, streams: int = 1) -> int:
+    """Returns the number of threads of one inference.
+
+    Args:
+        wanted: As the user gave it; 0: the usable cores, shared among the streams.
+        streams: Inferences at the same time.
+    """
+    return wanted if wanted > 0 else -(-_cores() // streams)
+
+
+def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

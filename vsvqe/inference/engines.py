@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from . import nvidia
-from .backends import AnyBackend, OnnxCuda, TensorRT
+from .backends import AnyBackend, OnnxCuda, OpenVino, TensorRT
 from .errors import InferenceError
 from .packages import installed_version
 from .session import SessionRequest
@@ -86,6 +86,8 @@ def _key(request: SessionRequest, backend: AnyBackend, engine: str) -> str:
         engine,
         *(f"{package}={installed_version(package)}" for package in ENGINES),
     ]
+    if isinstance(backend, OpenVino):
+        parts.append(f"streams={request.streams}")
     if isinstance(backend, TensorRT):
         parts.append(_gpu(request.device_index))
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]

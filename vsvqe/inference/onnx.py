@@ -5,6 +5,7 @@ import importlib
 import logging
 import queue
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +45,30 @@ def explain(error: Exception, model: Path) -> InferenceError:
     return ModelError(f"{model.name} can't be run by ONNX Runtime: {text}")
 
 
-def session_options(threads: int = 0) -> ort.SessionOptions:
-    """Returns the options that every session here shares."""
+def session_options(threads: int = 0, streams: int = 1) -> ort.SessionOptions:
+    """Returns the options that every session here shares; see ``thread_count``."""
     options = ort.SessionOptions()
     options.log_severity_level = 3  # errors only, and those go to standard error
-    options.intra_op_num_threads = thread_count(threads)
+    options.intra_op_num_threads = thread_count(threads, streams)
     # Idle worker threads that spin would take the cores from VapourSynth's own filters.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     return options
+
+
+def _share_memory(options: ort.SessionOptions) -> None:
+    """Has a session take its memory from what all such sessions of the process share.
+
+    Otherwise each keeps for itself what it ever needed.
+    """
+    _prepare_shared_memory()
+    options.add_session_config_entry("session.use_env_allocators", "1")
+
+
+@cache
+def _prepare_shared_memory() -> None:
+    kind, place = ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, ort.OrtMemType.DEFAULT
+    ort.create_and_register_allocator(ort.OrtMemoryInfo("Cpu", kind, 0, place), None)
 
 
 def dtype_of(tensor_type: str) -> np.dtype[Any]:
@@ -78,6 +94,21 @@ def input_dtypes(session: ort.InferenceSession, model: Path) -> list[np.dtype[An
         raise ModelError(f"{model.name}: {error}") from error
 
 
+def _check_shapes(session: ort.InferenceSession, request: SessionRequest) -> None:
+    """Finds out at once what would be an error with the first frame.
+
+    Raises:
+        ModelError: The model has no input of a name, or one of another shape.
+    """
+    inputs = {tensor.name: tensor.shape for tensor in session.get_inputs()}
+    for name, shape in request.shapes:
+        own = inputs.get(name, [])
+        fixed = zip(own, shape, strict=False)
+        if len(own) != len(shape) or any(isinstance(a, int) and a != b for a, b in fixed):
+            words = f"{name!r} of the shape {own}" if own else f"no {name!r}"
+            raise ModelError(f"{request.model.name} takes {words}; it is to be given {list(shape)}")
+
+
 class CpuSession:
     """ONNX Runtime's CPU provider. ``half`` is ignored: its CPU kernels gain nothing by it."""
 
@@ -85,17 +116,19 @@ class CpuSession:
         """Opens the model.
 
         Raises:
-            ModelError: The file is not a model that ONNX Runtime can read.
+            ModelError: The file is not a model that ONNX Runtime can read, or takes other shapes.
         """
         self._model = request.model
+        options = session_options(backend.threads, request.streams)
+        if request.in_turns:
+            _share_memory(options)
         try:
             self._session = ort.InferenceSession(
-                request.model.read_bytes(),
-                session_options(backend.threads),
-                providers=["CPUExecutionProvider"],
+                request.model.read_bytes(), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
             raise explain(error, request.model) from error
+        _check_shapes(self._session, request)
         self._names = [name for name, _ in request.shapes]
         self._dtypes = input_dtypes(self._session, request.model)
         self.description = "ONNX Runtime, CPU, fp32"

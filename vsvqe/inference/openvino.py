@@ -32,6 +32,7 @@ class OpenVinoSession:
         try:
             model = core.read_model(str(request.model))
             model.reshape({name: list(shape) for name, shape in request.shapes})
+            _rectify(model)
         except RuntimeError as error:
             raise ModelError(
                 f"{request.model.name} can't be read by OpenVINO: {_first_line(error)}"
@@ -42,7 +43,9 @@ class OpenVinoSession:
             "INFERENCE_PRECISION_HINT": precision,
         }
         if device.startswith("CPU"):
-            settings["INFERENCE_NUM_THREADS"] = thread_count(backend.threads)
+            threads = thread_count(backend.threads, request.streams)
+            settings["NUM_STREAMS"] = str(request.streams)
+            settings["INFERENCE_NUM_THREADS"] = request.streams * threads
             # Threads that are tied to cores would stand in the way of VapourSynth's.
             settings["ENABLE_CPU_PINNING"] = False
         self._model = request.model
@@ -87,6 +90,30 @@ class OpenVinoSession:
         except RuntimeError as error:
             raise _explain(error, self._request) from error
         self._idle.put(request)
+
+
+def _rectify(model: Any) -> None:
+    """Writes PRelu with a slope for each channel as rectifiers; the results are equal bit by bit.
+
+    OpenVINO's own takes another memory layout than convolutions, so that features are brought from
+    one to the other and back at every layer.
+    """
+    import openvino.opset13 as ops
+
+    for node in model.get_ordered_ops():
+        if node.get_type_name() != "PRelu":
+            continue
+        features, slope = node.input_value(0), node.input_value(1)
+        shape = slope.get_partial_shape()
+        # One slope for all is quick as it is, and a list of them is not broadcast as others are.
+        if shape.is_dynamic or len(shape) == 1 or np.prod(shape.to_shape()) == 1:
+            continue
+        positive = ops.relu(features)
+        # What is not positive: of NaN this is NaN, which the minimum with zero need not be.
+        rest = ops.subtract(features, positive)
+        rectified = ops.add(positive, ops.multiply(rest, slope)).output(0)
+        for target in node.output(0).get_target_inputs():
+            target.replace_source_output(rectified)
 
 
 def _import_remedy(error: str) -> str:

@@ -56,8 +56,12 @@ class SessionRequest:
     """Whether the backend may compute in half precision (bf16 or fp16) where it is faster."""
     refine: float | None = None
     """Threshold of RealBasicVSR's dynamic refinement, in 255ths; ``None``: the network's own."""
+    in_turns: bool = False
+    """Whether it is a part that runs in turns with others, whose memory it may use."""
     device_index: int = 0
     engine_folder: Path | None = None
+    streams: int = 1
+    """Runs at the same time that a CPU's cores are shared among; others ignore it."""
 
 
 # N x T x C x H x W: recurrent networks.

@@ -1,8 +1,9 @@
-"""BasicVSR: bidirectional propagation with flow alignment, x4.
+"""BasicVSR: bidirectional propagation with flow alignment, x4 or at the size of the input.
 
 Chan, Wang, Yu, Dong and Loy, "BasicVSR: the search for essential components in video
 super-resolution and beyond", CVPR 2021. 6,291,311 parameters with 64 channels and 30 blocks a
-direction, SPyNet included.
+direction, SPyNet included. Without the enlargement, with 5,995,887 parameters, it is the
+EnhanceNet of the VUE team in the NTIRE 2021 challenge on compressed video: see ``ASTF``.
 """
 
 from __future__ import annotations
@@ -10,23 +11,25 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vsvqe.nets.recurrent import Enlargement, ResidualStack, activated, bilinear, room, warped
+from vsvqe.nets.recurrent import ResidualStack, Tail, activated, bilinear, room, warped
 from vsvqe.nets.spynet import SPyNet, flows
 
 SCALE = 4
 
 
-class BasicVSR(Enlargement):
-    """Enlarges a run of frames by four; each frame gets something of all others."""
+class BasicVSR(Tail):
+    """Enlarges a run of frames by four, or restores it; each frame gets something of all others."""
 
-    def __init__(self, channels: int = 64, blocks: int = 30) -> None:
+    def __init__(self, channels: int = 64, blocks: int = 30, *, enlarges: bool = True) -> None:
         """Builds the network.
 
         Args:
             channels: Feature channels.
             blocks: Residual blocks of each direction.
+            enlarges: Whether the output is four times as large; otherwise it has the size of the
+                input.
         """
-        super().__init__(channels)
+        super().__init__(channels, enlarges=enlarges)
         self.spynet = SPyNet()
         self.backward_resblocks = ResidualStack(channels + 3, channels, blocks)
         self.forward_resblocks = ResidualStack(channels + 3, channels, blocks)
@@ -34,7 +37,7 @@ class BasicVSR(Enlargement):
         self.channels = channels
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Returns the enlarged frames `[N, T, 3, 4H, 4W]`.
+        """Returns the enlarged (or restored) frames `[N, T, 3, s * H, s * W]`.
 
         Args:
             frames: A run of one scene, RGB in [0, 1], `[N, T, 3, H, W]`; any T, and H and W.
@@ -55,7 +58,7 @@ class BasicVSR(Enlargement):
             features.append(state)
         features.reverse()
 
-        results = room(frames, SCALE)
+        results = room(frames, self.scale)
         state = torch.zeros_like(state)
         for t, later in enumerate(features):
             if t > 0:
@@ -69,7 +72,7 @@ class BasicVSR(Enlargement):
         return found
 
     def onward(self, frame: Tensor, later: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the enlarged frame and its state.
+        """Returns the enlarged (or restored) frame and its state.
 
         Args:
             frame: `[N, 3, H, W]`.
@@ -78,7 +81,8 @@ class BasicVSR(Enlargement):
         """
         state = self.forward_resblocks(torch.cat((frame, state), dim=1))
         fused = activated(self.fusion(torch.cat((later, state), dim=1)))
-        return self.enlarged(fused) + bilinear(frame, SCALE), state
+        base = bilinear(frame, self.scale) if self.scale > 1 else frame
+        return self.residual(fused) + base, state
 
 
 def _blank(frames: Tensor, channels: int) -> Tensor:

@@ -15,8 +15,8 @@ from torch.nn import functional
 from vsvqe.nets.deformable import TAPS, deformed
 from vsvqe.nets.recurrent import (
     NEGATIVE_SLOPE,
-    Enlargement,
     ResidualStack,
+    Tail,
     bilinear,
     convolution,
     room,
@@ -83,7 +83,7 @@ class Alignment(nn.Module):
         return deformed(states, residue + flow, self.weight, self.bias, mask)
 
 
-class BasicVSRPlusPlus(Enlargement):
+class BasicVSRPlusPlus(Tail):
     """Enlarges a run of frames by four, or restores it at its size."""
 
     def __init__(
@@ -183,7 +183,7 @@ class BasicVSRPlusPlus(Enlargement):
 
     def picture(self, frame: Tensor, features: Sequence[Tensor]) -> Tensor:
         """Returns the result of a frame `[N, 3, H, W]` from all its features."""
-        residual = self.enlarged(self.reconstruction(torch.cat(tuple(features), dim=1)))
+        residual = self.residual(self.reconstruction(torch.cat(tuple(features), dim=1)))
         return residual + (bilinear(frame, 4) if self.enlarges else frame)
 
     def _propagate(self, name: str, columns: list[list[Tensor]], flow: Tensor) -> None:

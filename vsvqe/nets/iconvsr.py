@@ -13,14 +13,14 @@ from torch.nn import functional
 
 from vsvqe.nets.basicvsr import SCALE
 from vsvqe.nets.edvr import FeatureExtractor
-from vsvqe.nets.recurrent import Enlargement, ResidualStack, bilinear, convolution, room, warped
+from vsvqe.nets.recurrent import ResidualStack, Tail, bilinear, convolution, room, warped
 from vsvqe.nets.spynet import SPyNet, flows
 
 KEY_INTERVAL = 5
 MULTIPLE = 4
 
 
-class IconVSR(Enlargement):
+class IconVSR(Tail):
     """Enlarges a run of frames by four."""
 
     def __init__(
@@ -99,7 +99,7 @@ class IconVSR(Enlargement):
         """Returns the enlarged frame and its state; see ``BasicVSR.onward``."""
         # Coupled: the forward branch sees what the backward one found.
         state = self.forward_resblocks(torch.cat((frame, later, state), dim=1))
-        return self.enlarged(state) + bilinear(frame, SCALE), state
+        return self.residual(state) + bilinear(frame, SCALE), state
 
     def _refill(self, frames: Tensor) -> dict[int, Tensor]:
         """Returns the features of the key frames, by index."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vsvqe.nets.blocks import Convolution, ResidualBlock, conv3x3
+from vsvqe.nets.quantiser_map import QuantiserMap, filled
 from vsvqe.nets.response import Response
 from vsvqe.nets.window import Window
 
@@ -70,6 +71,11 @@ class WindowNet(nn.Module):
         super().__init__()
         self.response = None
 
+    @property
+    def heeds_quantiser(self) -> bool:
+        """Whether ``residuals`` depends on the quantiser."""
+        return self.response is not None
+
     def residuals(self, y: Tensor, uv: Tensor, quantiser: Tensor) -> tuple[Tensor, Tensor]:
         """Returns what ``windows`` does, as much of it as the quantiser calls for.
 
@@ -78,9 +84,13 @@ class WindowNet(nn.Module):
             uv: As for ``windows``.
             quantiser: Of every window, `[N]`.
         """
-        luma, chroma = self.windows(y, uv)
+        return self._weighed(self.windows(y, uv), quantiser)
+
+    def _weighed(self, planes: tuple[Tensor, Tensor], quantiser: Tensor) -> tuple[Tensor, Tensor]:
+        """Multiplies residuals by what the response says."""
         if self.response is None:
-            return luma, chroma
+            return planes
+        luma, chroma = planes
         luma_factor, chroma_factor = self.response(quantiser)[..., None, None, None]
         return luma_factor * luma, chroma_factor * chroma
 
@@ -110,6 +120,7 @@ class PlanesNet(WindowNet):
         convolution: Convolution = conv3x3,
         *,
         responsive: bool = False,
+        quantiser_map: bool = False,
     ) -> None:
         """Builds the network.
 
@@ -121,13 +132,17 @@ class PlanesNet(WindowNet):
             hidden: Channels inside the blocks; as many as outside by default.
             convolution: Makes the layers of the blocks.
             responsive: Whether the quantiser decides how much of the residual is given.
+            quantiser_map: Whether the network sees the quantiser, as a plane beside the chroma.
 
         Raises:
-            ValueError: If the scale is another.
+            ValueError: If the scale is another, or windows with a quantiser map are not aligned.
         """
         super().__init__()
         if scale not in (1, 2, 4):
             raise ValueError(f"scale is {scale}, accepted are 1, 2 and 4")
+        if quantiser_map and not window.aligned:
+            # In a run of frames, each would need a quantiser, also those that are but context.
+            raise ValueError("a quantiser map goes with aligned windows only")
         self.window = window
         self.scale = scale
         self.channels = channels
@@ -139,6 +154,7 @@ class PlanesNet(WindowNet):
         )
         self.tail = conv3x3(channels, FRAME_CHANNELS * scale * scale)
         self.response = Response() if responsive else None
+        self.quantiser_map = QuantiserMap(channels) if quantiser_map else None
         # Zero: a network trained on single frames keeps its output when neighbours are switched
         # on. The tail is zero too, so that training starts from "leave the picture alone".
         nn.init.zeros_(self.neighbours.weight)
@@ -150,24 +166,41 @@ class PlanesNet(WindowNet):
         """Luma pixels of the input, on one side, that can change an output pixel."""
         return 2 * (2 + 2 * len(self.blocks))
 
-    def windows(self, y: Tensor, uv: Tensor) -> tuple[Tensor, Tensor]:
+    @property
+    def heeds_quantiser(self) -> bool:
+        """Whether ``residuals`` depends on the quantiser."""
+        return self.quantiser_map is not None or super().heeds_quantiser
+
+    def residuals(self, y: Tensor, uv: Tensor, quantiser: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns what the quantiser calls for; see ``WindowNet``."""
+        if self.quantiser_map is None:
+            return super().residuals(y, uv, quantiser)
+        return self._weighed(self.windows(y, uv, filled(quantiser, *uv.shape[-2:])), quantiser)
+
+    def windows(self, y: Tensor, uv: Tensor, plane: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Returns the residual of the centre frame of every window; see ``WindowNet``.
 
         Args:
             y: Luma: the K frames of the window, or the centre frame alone to go without neighbours.
             uv: Chroma.
+            plane: The quantiser map, `[N, 1, H / 2, W / 2]`, of a network that sees one.
+
+        Raises:
+            ValueError: The network sees one and there is none, or the other way round.
         """
+        if (plane is None) != (self.quantiser_map is None):
+            raise ValueError("a quantiser map is for networks that see one, and these need it")
         count, frames, height, width = y.shape
         luma = functional.pixel_unshuffle(y.reshape(count * frames, 1, height, width) - 0.5, 2)
         luma = luma.reshape(count, frames, 4, height // 2, width // 2)
         stacked = torch.cat((luma, uv), dim=2)
         if frames == 1:
-            return self._residual(stacked[:, 0], None)
+            return self._residual(stacked[:, 0], None, plane)
         index = self.window.centre
         centre = stacked[:, index]
         others = torch.cat((stacked[:, :index], stacked[:, index + 1 :]), dim=1)
         differences = NEIGHBOUR_GAIN * (others - centre.unsqueeze(1))
-        return self._residual(centre, differences.flatten(1, 2))
+        return self._residual(centre, differences.flatten(1, 2), plane)
 
     def forward(self, y: Tensor, uv: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the residuals of a run of frames, as the ONNX model does.
@@ -175,23 +208,31 @@ class PlanesNet(WindowNet):
         Args:
             y: Luma in [0, 1]. Of windows that are not aligned, a run of consecutive frames
                 `[T, 1, H, W]`, H and W even; of aligned ones, windows `[N, K, H, W]`.
-            uv: Chroma in [-0.5, 0.5], `[T, 2, H / 2, W / 2]` or `[N, 2 * K, H / 2, W / 2]`.
+            uv: Chroma in [-0.5, 0.5], `[T, 2, H / 2, W / 2]` or `[N, 2 * K, H / 2, W / 2]`; of a
+                network that sees a quantiser map, that follows, as one channel more.
 
         Returns:
             Luma and chroma residuals of all frames that have all neighbours, or of all windows.
         """
         if self.window.aligned:
-            return self.windows(y, torch.unflatten(uv, 1, (-1, 2)))
+            chroma, plane = uv, None
+            if self.quantiser_map is not None:
+                chroma, plane = uv[:, :-1], uv[:, -1:]
+            return self.windows(y, torch.unflatten(chroma, 1, (-1, 2)), plane)
         radius = self.window.radius
         outputs = y.shape[0] - 2 * radius
         indices = torch.arange(outputs)[:, None] + torch.arange(2 * radius + 1)[None, :]
         return self.windows(y[:, 0][indices], uv[indices])
 
-    def _residual(self, centre: Tensor, differences: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _residual(
+        self, centre: Tensor, differences: Tensor | None, plane: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Runs the convolutions and splits the result into planes."""
         head = self.head(centre.contiguous(memory_format=torch.channels_last))
         if differences is not None:
             head = head + self.neighbours(differences.contiguous(memory_format=torch.channels_last))
+        if self.quantiser_map is not None:
+            head = head + self.quantiser_map(plane)
         features = head
         for block in self.blocks:
             features = block(features)

@@ -1,4 +1,4 @@
-"""A tiny network that tells how coarsely video was quantised when it was compressed."""
+"""A small network that tells how coarsely video was quantised when it was compressed."""
 
 from __future__ import annotations
 
@@ -15,67 +15,114 @@ FINEST = 8.0
 COARSEST = 51.0
 """Quantisers that it may tell, on the scale of H.264 and HEVC."""
 
-BLOCK = 4
-# Keeps logarithms of details finite: half a code of 8-bit video.
-LEAST_DETAIL = 0.5 / 219.0
-# Bring logarithms of details, and quantisers, to about mean 0 and deviation 1.
-DETAIL_SCALE, DETAIL_OFFSET = 0.5, 1.5
+BLOCK = 8
+"""Luma pixels to a side of what the cosine transform is of."""
+
+# Amplitudes, in codes of 8-bit video, are told apart by half octaves: from a quarter of a code on.
+STEPS_PER_OCTAVE = 2
+LOWEST_STEP, HIGHEST_STEP = -4, 15
+CODES = 219.0
+# Keeps logarithms finite.
+LEAST = 1.0 / 16.0
+# Of a share: keeps the slope of its root finite.
+LEAST_SHARE = 1e-4
+# Brings quantisers to about mean 0 and deviation 1.
 QUANTISER_SCALE, QUANTISER_OFFSET = 9.0, 28.0
+# Deviations from the mean.
+UNLIKE = 4.0
+# Of the statistics that a step of the training does without.
+DROPOUT = 0.2
 
 
 class QuantiserNet(nn.Module):
     """Estimates the quantiser of the encoder.
 
-    Compression shows in which details are missing, over orders of magnitude, and in how much of a
-    frame is taken over unchanged into the next: so the network looks at the logarithms of the
-    cosine transform of every block of a frame and of its difference to the next one, brought to
-    where its content is, and averages over the picture.
+    A quantiser leaves no amplitudes between nothing and its step: neither in what an encoder codes
+    of a picture, nor in what it changes from one picture to the next. So the network sees, for each
+    frequency of the cosine transform of the blocks of a frame, and of its difference to the next
+    frame brought to where its content is, how often an amplitude lies in each half octave; the root
+    of it, because what is rare tells as much. Fan and de Queiroz ("Identification of bitmap
+    compression history: JPEG detection and quantizer estimation", 2003) tell the quantisers of JPEG
+    from such distributions.
+
+    Attributes:
+        mean: Of each of the statistics over the training.
+        deviation: Their standard deviation there.
     """
 
     window = Window((0, 1), aligned=True)
 
-    def __init__(self, channels: int = 32) -> None:
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, channels: int = 64) -> None:
         """Builds the network.
 
         Args:
-            channels: Feature channels.
+            channels: Features in each of the two layers.
         """
         super().__init__()
-        pictures = len(self.window.offsets)
-        self.first = nn.Conv2d(pictures * (BLOCK * BLOCK - 1), channels, 3, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
-        self.third = nn.Linear(channels, channels)
+        pictures, frequencies = len(self.window.offsets), BLOCK * BLOCK - 1
+        given = pictures * frequencies * (HIGHEST_STEP - LOWEST_STEP + 2)
+        self.register_buffer("mean", torch.zeros(given))
+        self.register_buffer("deviation", torch.ones(given))
+        self.first = nn.Linear(given, channels)
+        self.second = nn.Linear(channels, channels)
         self.last = nn.Linear(channels, 1)
 
     @property
     def receptive_field(self) -> int:
-        """Luma pixels on one side that a feature depends on, before averaging."""
-        return BLOCK * 2
+        """Luma pixels on one side that an amplitude depends on, before averaging."""
+        return BLOCK
 
-    def estimate(self, y: Tensor) -> Tensor:
-        """Returns the estimated quantiser `[N]`, without bounds.
+    def statistics(self, y: Tensor) -> Tensor:
+        """Returns how the amplitudes are distributed, `[N, F]`.
 
         Args:
             y: Luma in [0, 1], `[N, 2, H, W]`; what exceeds whole blocks is ignored.
         """
         own, following = y[:, :1], y[:, 1:]
-        details = torch.cat(
+        amplitudes = torch.cat(
             [
                 functional.conv2d(picture, cosine_transform(), stride=BLOCK).abs()
                 for picture in (own, following - own)
             ],
             dim=1,
         )
-        features = DETAIL_SCALE * (details + LEAST_DETAIL).log() + DETAIL_OFFSET
-        features = functional.leaky_relu(self.first(features), NEGATIVE_SLOPE)
-        features = functional.leaky_relu(self.second(features), NEGATIVE_SLOPE)
-        hidden = functional.leaky_relu(self.third(features.mean(dim=(2, 3))), NEGATIVE_SLOPE)
+        steps = STEPS_PER_OCTAVE * (CODES * amplitudes + LEAST).log2()
+        # Shares of the blocks that are beyond a step, shared out between steps linearly.
+        beyond = [
+            (steps - step).clamp(0.0, 1.0).mean(dim=(2, 3))
+            for step in range(LOWEST_STEP, HIGHEST_STEP + 1)
+        ]
+        all_of_them = torch.ones_like(beyond[0])
+        reached = torch.stack([all_of_them, *beyond, torch.zeros_like(all_of_them)], dim=1)
+        shares = reached[:, :-1] - reached[:, 1:]
+        return (shares + LEAST_SHARE).sqrt().flatten(1)
+
+    def standardise(self, statistics: Tensor) -> None:
+        """Sets mean and deviation to those of the training's statistics, `[N, F]`."""
+        self.mean.copy_(statistics.mean(dim=0))
+        # What hardly ever varies would be all noise.
+        self.deviation.copy_(statistics.std(dim=0) + 0.01)
+
+    def estimate(self, statistics: Tensor) -> Tensor:
+        """Returns the estimated quantiser `[N]`, without bounds.
+
+        Args:
+            statistics: From ``statistics``.
+        """
+        # What is unlike all that was seen counts no more than the most unlike of that.
+        hidden = ((statistics - self.mean) / self.deviation).clamp(-UNLIKE, UNLIKE)
+        for layer in (self.first, self.second):
+            hidden = functional.dropout(hidden, DROPOUT, self.training)
+            hidden = functional.leaky_relu(layer(hidden), NEGATIVE_SLOPE)
         estimate: Tensor = self.last(hidden)[:, 0]
         return QUANTISER_SCALE * estimate + QUANTISER_OFFSET
 
     def forward(self, y: Tensor) -> Tensor:
         """Returns the estimated quantiser `[N]`, within what it may tell."""
-        return self.estimate(y).clamp(FINEST, COARSEST)
+        return self.estimate(self.statistics(y)).clamp(FINEST, COARSEST)
 
 
 def cosine_transform() -> Tensor:

@@ -74,21 +74,33 @@ class SubPixel(nn.Module):
         return functional.pixel_shuffle(self.upsample_conv(features), 2)
 
 
-class Enlargement(nn.Module):
-    """The tail of all networks of the family: x4 in two steps, then two convolutions to RGB."""
+class Tail(nn.Module):
+    """The end of all networks of the family: x4 in two steps, then two convolutions to RGB.
 
-    def __init__(self, channels: int) -> None:
-        """Builds the layers; the last step has 64 channels whatever the network has."""
+    Attributes:
+        scale: Size of the residual relative to the features: 4 or, without the two steps, 1.
+    """
+
+    def __init__(self, channels: int, *, enlarges: bool = True) -> None:
+        """Builds the layers; the last steps have 64 channels whatever the network has.
+
+        Args:
+            channels: Of the features that come in.
+            enlarges: Whether the two steps are there.
+        """
         super().__init__()
-        self.upsample1 = SubPixel(channels, channels)
-        self.upsample2 = SubPixel(channels, 64)
-        self.conv_hr = convolution(64, 64)
+        self.scale = 4 if enlarges else 1
+        if enlarges:
+            self.upsample1 = SubPixel(channels, channels)
+            self.upsample2 = SubPixel(channels, 64)
+        self.conv_hr = convolution(64 if enlarges else channels, 64)
         self.conv_last = convolution(64, 3)
 
-    def enlarged(self, features: Tensor) -> Tensor:
-        """Returns the residual picture `[N, 3, 4H, 4W]` of features `[N, C, H, W]`."""
-        features = activated(self.upsample1(features))
-        features = activated(self.upsample2(features))
+    def residual(self, features: Tensor) -> Tensor:
+        """Returns the residual picture `[N, 3, s * H, s * W]` of features `[N, C, H, W]`."""
+        if self.scale > 1:
+            features = activated(self.upsample1(features))
+            features = activated(self.upsample2(features))
         residual: Tensor = self.conv_last(activated(self.conv_hr(features)))
         return residual
 

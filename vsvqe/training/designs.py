@@ -17,6 +17,7 @@ from vsvqe.training import tasks
 from vsvqe.training.judge import Judge
 from vsvqe.training.pairs import REAL, Pairs
 from vsvqe.training.perceptual import Perceptual, Views
+from vsvqe.training.quantisation import Quantisation
 from vsvqe.training.stage1 import ASTF_STAGE1, Stage1
 from vsvqe.training.store import Store
 
@@ -37,6 +38,8 @@ _REAL_GRID_BY_FOUR = 3000.0
 _REAL_STEADY = 1.0
 # Of the filter bank beside LPIPS.
 _BANK = 0.4
+# Of crops from filmed photographs, where texture is made up: most video has less of it than they.
+_REFINED_STILLS = 0.3
 # Every third view at half the size: what is trained since is looked at in more sizes.
 _HALVED = Views(1.0 / 3.0, 2.0, 2.0)
 # Features of the discriminator at full size. RealBasicVSR has 64, for networks of 16 times as many
@@ -75,7 +78,7 @@ class Design:
 
     description: str
     net: Callable[[], nn.Module]
-    task: Callable[[nn.Module, Material], tasks.Restoration | tasks.Refinement | tasks.Quantisation]
+    task: Callable[[nn.Module, Material], tasks.Restoration | tasks.Refinement | Quantisation]
     rate: float = 1e-3
     low_precision: bool = True
 
@@ -144,7 +147,7 @@ def _detail(net: nn.Module, material: Material) -> tasks.Detail:
 
 def _refinement(net: nn.Module, material: Material) -> tasks.Refinement:
     assert isinstance(net, RefineNet)
-    pairs = Pairs(material.store, 1)
+    pairs = Pairs(material.store, 1, stills_share=_REFINED_STILLS)
     perceptual = _perceptual(material, _BANK)
     return tasks.Refinement(net, pairs, material.valid, Stage1(ASTF_STAGE1), perceptual)
 
@@ -155,9 +158,10 @@ def _perceptual(material: Material, bank_weight: float = 0.0) -> Perceptual:
     return Perceptual(material.weights, bank_weight)
 
 
-def _quantisation(net: nn.Module, material: Material) -> tasks.Quantisation:
+def _quantisation(net: nn.Module, material: Material) -> Quantisation:
     assert isinstance(net, QuantiserNet)
-    return tasks.Quantisation(net, Pairs(material.store, 1, clean_share=0.25), material.valid)
+    pairs = Pairs(material.store, 1, stills_share=0.5, clean_share=0.2)
+    return Quantisation(net, pairs, material.valid)
 
 
 DESIGNS = {
@@ -170,6 +174,13 @@ DESIGNS = {
         f"{_DEBLOCK}; looks at seven aligned frames.",
         lambda: PlanesNet(_CODED, 1, channels=48, blocks=4, responsive=True),
         _deblock,
+    ),
+    "deblock-best": Design(
+        f"{_DEBLOCK}, as well as time allows; looks at seven aligned frames; begins with "
+        "deblock-balanced.",
+        lambda: PlanesNet(_CODED, 1, channels=48, blocks=12, responsive=True, quantiser_map=True),
+        _deblock,
+        rate=3e-4,
     ),
     "superres-x2-balanced": Design(
         f"{_SUPERRES}; looks at five aligned frames.",
@@ -214,12 +225,17 @@ DESIGNS = {
         lambda: RefineNet(channels=32, blocks=3, branch_blocks=2),
         _refinement,
     ),
+    "astf-best": Design(
+        "Refines what Deblock gives, towards texture and towards calm, for ASTF to fuse; takes its "
+        "time; begins with astf-fast.",
+        lambda: RefineNet(channels=32, blocks=7, branch_blocks=6),
+        _refinement,
+    ),
     "quantiser": Design(
         "Estimates the quantiser that a compressed frame was coded with.",
         QuantiserNet,
         _quantisation,
-        rate=2e-3,
-        # It works with exponentials, which bfloat16 is too coarse for.
+        # Its layers are too small to gain from it.
         low_precision=False,
     ),
 }

@@ -10,6 +10,7 @@ import datetime
 import hashlib
 import json
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
+from torch.nn import functional
 
-from vsvqe.nets import quantiser
+from vsvqe.inference.onnx import session_options
+from vsvqe.nets import quantiser, quantiser_map
 from vsvqe.nets.blocks import NEGATIVE_SLOPE, ExpandedConv
 from vsvqe.nets.planes import (
     FRAME_CHANNELS,
@@ -128,6 +131,11 @@ class Graph:
             value = self.node("Mul", [value, self.constant(np.array(scale, np.float32))])
         return self.node("Add", [value, self.constant(np.array(offset, np.float32))])
 
+    def clip(self, value: str, least: float, most: float, output: str = "") -> str:
+        """Appends bounds."""
+        bounds = [self.constant(np.array(bound, np.float32)) for bound in (least, most)]
+        return self.node("Clip", [value, *bounds], output)
+
     def cut(self, value: str, start: int, end: int, axis: int) -> str:
         """Appends a slice; an end of 0 means the very end."""
         last = end or np.iinfo(np.int64).max
@@ -169,7 +177,13 @@ def planes_model(net: PlanesNet) -> onnx.ModelProto:
         apart = torch.unflatten(kernel, 1, (count, FRAME_CHANNELS))
         lumas, chromas = apart[:, :, :4].transpose(1, 2), apart[:, :, 4:]
         kernel = torch.cat((lumas.flatten(1, 2), chromas.flatten(1, 2)), dim=1)
-        shapes = {"y": ["N", count, "H", "W"], "uv": ["N", 2 * count, "H/2", "W/2"]}
+        channels = 2 * count
+        if net.quantiser_map is not None:
+            # What it adds is a convolution of 1x1: the middle of one of 3x3.
+            plane = functional.pad(net.quantiser_map.weight[:, None, None, None], (1, 1, 1, 1))
+            kernel = torch.cat((kernel, plane), dim=1)
+            channels += 1
+        shapes = {"y": ["N", count, "H", "W"], "uv": ["N", channels, "H/2", "W/2"]}
     else:
         reach = 2 * net.window.radius
         window = [graph.cut(stacked, k, k - reach, axis=0) for k in range(reach + 1)]
@@ -227,19 +241,29 @@ def quantiser_model(net: QuantiserNet) -> onnx.ModelProto:
         graph.node("Conv", [picture, transform], strides=[quantiser.BLOCK] * 2)
         for picture in (own, graph.node("Sub", [following, own]))
     ]
-    details = graph.node("Abs", [graph.node("Concat", pictures, axis=1)])
-    logarithms = graph.node("Log", [graph.affine(details, 1.0, quantiser.LEAST_DETAIL)])
-    features = graph.affine(logarithms, quantiser.DETAIL_SCALE, quantiser.DETAIL_OFFSET)
+    amplitudes = graph.node("Abs", [graph.node("Concat", pictures, axis=1)])
+    logarithms = graph.node("Log", [graph.affine(amplitudes, quantiser.CODES, quantiser.LEAST)])
+    per_octave = quantiser.STEPS_PER_OCTAVE / math.log(2.0)
+    beyond = []
+    for step in range(quantiser.LOWEST_STEP, quantiser.HIGHEST_STEP + 1):
+        over = graph.clip(graph.affine(logarithms, per_octave, -step), 0.0, 1.0)
+        beyond.append(graph.node("Flatten", [graph.node("GlobalAveragePool", [over])]))
+    none_of_them = graph.affine(beyond[0], 0.0, 0.0)
+    all_of_them = graph.affine(none_of_them, 1.0, 1.0)
+    upper = graph.node("Concat", [all_of_them, *beyond], axis=1)
+    lower = graph.node("Concat", [*beyond, none_of_them], axis=1)
+    shares = graph.node("Sub", [upper, lower])
+    hidden = graph.node("Sqrt", [graph.affine(shares, 1.0, quantiser.LEAST_SHARE)])
+    own_scale = 1.0 / net.deviation
+    hidden = graph.node("Mul", [hidden, graph.constant(own_scale.numpy())])
+    hidden = graph.node("Sub", [hidden, graph.constant((net.mean * own_scale).numpy())])
+    hidden = graph.clip(hidden, -quantiser.UNLIKE, quantiser.UNLIKE)
     for layer in (net.first, net.second):
-        features = graph.leaky(graph.layer(features, layer))
-    features = graph.node("Flatten", [graph.node("GlobalAveragePool", [features])])
-    hidden = graph.leaky(graph.linear(features, net.third))
+        hidden = graph.leaky(graph.linear(hidden, layer))
     estimate = graph.node("Flatten", [graph.linear(hidden, net.last)], axis=0)
     estimate = graph.node("Squeeze", [estimate, graph.constant(np.array([0], np.int64))])
     estimate = graph.affine(estimate, quantiser.QUANTISER_SCALE, quantiser.QUANTISER_OFFSET)
-    bounds = (quantiser.FINEST, quantiser.COARSEST)
-    limits = [graph.constant(np.array(bound, np.float32)) for bound in bounds]
-    graph.node("Clip", [estimate, *limits], "quantiser")
+    graph.clip(estimate, quantiser.FINEST, quantiser.COARSEST, "quantiser")
     return graph.model({"y": ["N", 2, "H", "W"]}, {"quantiser": ["N"]})
 
 
@@ -255,7 +279,7 @@ def check(net: nn.Module, model: onnx.ModelProto, shapes: list[dict[str, tuple[i
         RuntimeError: If the two differ.
     """
     session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
+        model.SerializeToString(), session_options(threads=1), providers=["CPUExecutionProvider"]
     )
     rng = np.random.default_rng(0)
     for inputs in shapes:
@@ -281,7 +305,8 @@ def random_shapes(net: nn.Module) -> list[dict[str, tuple[int, ...]]]:
                 frames, channels = int(rng.integers(1, 4)), len(net.window.offsets)
             else:
                 frames, channels = int(rng.integers(2 * net.window.radius + 1, 12)), 1
-            uv = (frames, 2 * channels, height // 2, width // 2)
+            planes = 2 * channels + (net.quantiser_map is not None)
+            uv = (frames, planes, height // 2, width // 2)
             shapes.append({"y": (frames, channels, height, width), "uv": uv})
         elif isinstance(net, RefineNet):
             frames = int(rng.integers(1, 4))
@@ -374,6 +399,9 @@ def _facts(net: PlanesNet | RefineNet | QuantiserNet) -> dict[str, Any]:
         "receptive_field": net.receptive_field,
         "base": None if net.scale == 1 else "bicubic",
         "response": _response(net),
+        "quantiser_map": (
+            None if net.quantiser_map is None else [quantiser_map.FINEST, quantiser_map.COARSEST]
+        ),
     }
 
 

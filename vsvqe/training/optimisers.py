@@ -13,7 +13,8 @@ class MuonAdamW:
 
     Muon (Jordan et al., 2024) makes every update of a matrix orthogonal. A kernel counts as the
     matrix of its outputs by everything that goes into one. The first and the last layer, where a
-    channel has a meaning of its own, biases and scales stay with AdamW.
+    channel has a meaning of its own, biases and scales stay with AdamW, and so does a network
+    without kernels.
     """
 
     def __init__(self, net: nn.Module, rate: float, weight_decay: float = 0.0) -> None:
@@ -36,41 +37,45 @@ class MuonAdamW:
             if matrix.data_ptr() != kernel.data_ptr():
                 raise ValueError("the network's kernels must be in channels-last order")
         rest = [p for name, p in parameters.items() if name not in names]
-        # Its updates are scaled to the size of AdamW's, so one rate serves both.
-        self._muon = torch.optim.Muon(
-            self._matrices,
-            lr=rate,
-            weight_decay=weight_decay,
-            adjust_lr_fn="match_rms_adamw",
-        )
-        self._adamw = torch.optim.AdamW(rest, rate, weight_decay=0.0)
+        self._parts: dict[str, torch.optim.Optimizer] = {
+            "adamw": torch.optim.AdamW(rest, rate, weight_decay=0.0)
+        }
+        if self._matrices:
+            # Its updates are scaled to the size of AdamW's, so one rate serves both.
+            self._parts["muon"] = torch.optim.Muon(
+                self._matrices,
+                lr=rate,
+                weight_decay=weight_decay,
+                adjust_lr_fn="match_rms_adamw",
+            )
 
     def set_rate(self, rate: float) -> None:
         """Sets the learning rate of both."""
-        for group in (*self._muon.param_groups, *self._adamw.param_groups):
-            group["lr"] = rate
+        for part in self._parts.values():
+            for group in part.param_groups:
+                group["lr"] = rate
 
     def zero_grad(self) -> None:
         """Forgets all gradients."""
         for kernel in self._kernels:
             kernel.grad = None
-        self._adamw.zero_grad()
+        self._parts["adamw"].zero_grad()
 
     def step(self) -> None:
         """Updates all parameters that have a gradient."""
         for matrix, kernel in zip(self._matrices, self._kernels, strict=True):
             matrix.grad = None if kernel.grad is None else _as_matrix(kernel.grad)
-        self._muon.step()  # type: ignore[no-untyped-call]
-        self._adamw.step()
+        for part in self._parts.values():
+            part.step()
 
     def state_dict(self) -> dict[str, Any]:
         """Returns what a checkpoint needs."""
-        return {"muon": self._muon.state_dict(), "adamw": self._adamw.state_dict()}
+        return {name: part.state_dict() for name, part in self._parts.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what ``state_dict`` returned."""
-        self._muon.load_state_dict(state["muon"])
-        self._adamw.load_state_dict(state["adamw"])
+        for name, part in self._parts.items():
+            part.load_state_dict(state[name])
 
 
 def _is_inner(name: str) -> bool:

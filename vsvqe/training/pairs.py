@@ -142,6 +142,24 @@ class Pairs:
         crops = [self._draw(rng, size, window, 1)[0][0] for _ in range(count)]
         return assemble(crops, self.scale, window.centre)
 
+    def part(self, rng: np.random.Generator, window: Window, least: float) -> Crop:
+        """Draws a window of a part of a frame, as it is.
+
+        Args:
+            rng: Source of all choices.
+            window: As for ``batch``.
+            least: Share of the frame's sides that the part has at least, up to 1.
+        """
+        pair = self._pair(rng)
+        height, width = (
+            2 * int(side * rng.uniform(least, 1.0) / 2)
+            for side in (pair.damaged.height, pair.damaged.width)
+        )
+        top = 2 * int(rng.integers((pair.damaged.height - height) // 2 + 1))
+        left = 2 * int(rng.integers((pair.damaged.width - width) // 2 + 1))
+        frame = int(rng.integers(pair.damaged.frames))
+        return cut(self.store, pair, self.scale, frame, window, Box(top, left, height, width))
+
     def couples(self, rng: np.random.Generator, count: int, size: int, window: Window) -> Batch:
         """Draws windows of consecutive frames of the same places.
 
@@ -163,11 +181,7 @@ class Pairs:
         self, rng: np.random.Generator, size: int, window: Window, frames: int
     ) -> tuple[list[Crop], Field]:
         """Draws windows of one place in consecutive frames, and the flow from the first onward."""
-        pairs = self._pairs[bool(rng.random() < self.stills_share)]
-        pair = pairs[int(rng.integers(len(pairs)))]
-        if self.scale == 1 and rng.random() < self.clean_share:
-            # Clean clips have no flow of their own; that of the damaged one fits nearly as well.
-            pair = Pair(pair.shard, pair.clean, pair.clean, pair.damaged)
+        pair = self._pair(rng)
         margin = 0 if self.scale == 1 else MARGIN
         side = size + 2 * margin
         first = int(rng.integers(pair.damaged.frames - frames + 1))
@@ -185,6 +199,15 @@ class Pairs:
             crops = [_flip_vertically(crop) for crop in crops]
             flow = flow[::-1] * np.array((1, -1), np.int16)
         return crops, flow
+
+    def _pair(self, rng: np.random.Generator) -> Pair:
+        """Draws a pair."""
+        pairs = self._pairs[bool(rng.random() < self.stills_share)]
+        pair = pairs[int(rng.integers(len(pairs)))]
+        if self.scale == 1 and rng.random() < self.clean_share:
+            # Clean clips have no flow of their own; that of the damaged one fits nearly as well.
+            return Pair(pair.shard, pair.clean, pair.clean, pair.damaged)
+        return pair
 
 
 def find_pairs(store: Store, kinds: Sequence[str], scale: int) -> list[Pair]:

@@ -41,7 +41,15 @@ def pruned(net: PlanesNet, hidden: int) -> PlanesNet:
         >>> pruned(PlanesNet(SINGLE, channels=16, blocks=2), 8).blocks[0].first.out_channels
         8
     """
-    slim = PlanesNet(net.window, net.scale, net.channels, len(net.blocks), hidden)
+    slim = PlanesNet(
+        net.window,
+        net.scale,
+        net.channels,
+        len(net.blocks),
+        hidden,
+        responsive=net.response is not None,
+        quantiser_map=net.quantiser_map is not None,
+    )
     state = net.state_dict()
     for number, block in enumerate(net.blocks):
         assert isinstance(block, ResidualBlock) and isinstance(block.first, nn.Conv2d)

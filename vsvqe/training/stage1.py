@@ -14,7 +14,7 @@ from vsvqe.nets.window import Window
 from vsvqe.training.pairs import Batch
 
 # The model that ASTF refines; the card of the second stage names it.
-ASTF_STAGE1 = "deblock-balanced-v2"
+ASTF_STAGE1 = "deblock-balanced-v3"
 
 
 class Stage1:
@@ -43,12 +43,15 @@ class Stage1:
         count, _, height, width = batch.y.shape
         y = np.empty((count, 1, height, width), np.float32)
         uv = np.empty((count, 2, height // 2, width // 2), np.float32)
-        inputs = (batch.y, batch.uv.flatten(1, 2))
-        arrays = [np.ascontiguousarray(plane.numpy()) for plane in inputs]
+        quantiser = batch.quantiser.numpy()
+        inputs = [batch.y.numpy(), batch.uv.flatten(1, 2).numpy()]
+        if self._card.quantiser_map:
+            plane = np.empty((count, 1, height // 2, width // 2), np.float32)
+            plane[:] = self._card.levels(quantiser)[:, None, None, None]
+            inputs[1] = np.concatenate((inputs[1], plane), axis=1)
+        arrays = [np.ascontiguousarray(planes) for planes in inputs]
         self._session(arrays).run(arrays, [y, uv])
-        for residual, factors in zip(
-            (y, uv), self._card.factors(batch.quantiser.numpy()).T, strict=True
-        ):
+        for residual, factors in zip((y, uv), self._card.factors(quantiser).T, strict=True):
             residual *= factors[:, None, None, None]
         half = margin // 2
         base_y = _inner(batch.base_y + torch.from_numpy(y), margin)

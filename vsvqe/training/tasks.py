@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from vsvqe.motion.alignment import Box
 from vsvqe.nets.planes import PlanesNet, WindowNet, with_scale
-from vsvqe.nets.quantiser import QuantiserNet
 from vsvqe.nets.refine import RefineNet
 from vsvqe.nets.window import Window
 from vsvqe.training.judge import Judge
@@ -26,7 +25,6 @@ from vsvqe.training.losses import (
     relative_error,
 )
 from vsvqe.training.pairs import (
-    CLEAN_QUANTISER,
     Batch,
     Pair,
     Pairs,
@@ -49,10 +47,9 @@ PERCEPTUAL_WEIGHT = 0.05
 # LPIPS in the smooth one: by the sum over these batches, an error of 3. The filter bank makes the
 # distance larger here; and texture that is held a little is as near by networks that did not train
 # it, and by 0.3 dB nearer in PSNR.
-TEXTURE_FAITH = 0.4
-SMOOTH_FAITH = 1.0
+FAITH = 0.15
 # More of it where the picture is flat: what a network makes up there flickers.
-CALM_FAITH = 9.0
+CALM_FAITH = 40.0
 # Of the unsharp masking of what both branches are to give, as Real-ESRGAN (Wang et al., ICCV
 # workshops, 2021) has it: a network that can't know what was lost gives too little of it.
 TARGET_SHARPENING = 0.12
@@ -86,9 +83,11 @@ class Restoration(Unopposed):
 
     def loss(self, batch: Batch) -> Tensor:
         """Returns the error of the restored frames."""
-        # The filter will know an estimate only.
-        doubt = QUANTISER_DOUBT * torch.randn_like(batch.quantiser)
-        y, uv = self.net.residuals(batch.y, batch.uv, batch.quantiser + doubt)
+        quantiser = batch.quantiser
+        if self.net.heeds_quantiser:
+            # The filter will know an estimate only.
+            quantiser = quantiser + QUANTISER_DOUBT * torch.randn_like(quantiser)
+        y, uv = self.net.residuals(batch.y, batch.uv, quantiser)
         y_error = batch.base_y + y - batch.target_y
         uv_error = batch.base_uv + uv - batch.target_uv
         if self.net.scale == 1:
@@ -254,8 +253,8 @@ class Refinement(Unopposed):
             alike = self.perceptual(*both, *target, Views().draw())
             crisp, calm = alike.chunk(2)
             grid = grid_error(texture[0] - batch.base_y)
-            vivid = crisp.mean() + GRID_WEIGHT * grid + TEXTURE_FAITH * _faith(texture, target)
-            steady = calm.mean() + SMOOTH_FAITH * _faith(smooth, target)
+            vivid = crisp.mean() + GRID_WEIGHT * grid + FAITH * _faith(texture, target)
+            steady = calm.mean() + FAITH * _faith(smooth, target)
             steady = steady + CALM_FAITH * flat_error(smooth[0], batch.target_y)
         total: Tensor = vivid + steady
         return total
@@ -296,51 +295,6 @@ class Refinement(Unopposed):
 def _faith(planes: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> Tensor:
     """Returns the mean error of luma and chroma."""
     return charbonnier(planes[0], target[0]) + CHROMA_WEIGHT * charbonnier(planes[1], target[1])
-
-
-@dataclass
-class Quantisation(Unopposed):
-    """The estimate of how coarsely video was quantised.
-
-    Attributes:
-        net: The network.
-        pairs: The training data of Deblock.
-        valid: Clips never trained on.
-        count: Crops in a batch.
-        size: Side of the crops.
-    """
-
-    net: QuantiserNet
-    pairs: Pairs
-    valid: Store
-    count: int = 24
-    size: int = 160
-
-    def batch(self, rng: np.random.Generator) -> Batch:
-        """Draws a batch."""
-        return self.pairs.batch(rng, self.count, self.size, self.net.window)
-
-    def loss(self, batch: Batch) -> Tensor:
-        """Returns the mean absolute error."""
-        # Before the clipping of the output, which would stop the gradient of what is far off.
-        estimate: Tensor = self.net.estimate(batch.y)
-        cleaner = (batch.quantiser <= CLEAN_QUANTISER) & (estimate < CLEAN_QUANTISER)
-        return ((estimate - batch.quantiser).abs() * ~cleaner).mean()
-
-    def validate(self, net: nn.Module) -> dict[str, float]:
-        """Returns, for every kind of damage, the mean estimate and its mean error."""
-        assert isinstance(net, QuantiserNet)
-        figures: dict[str, list[float]] = {}
-        coded = find_pairs(self.valid, self.pairs.kinds, 1)
-        clean = [Pair(p.shard, p.clean, p.clean, p.moved) for p in coded]
-        for pair in (*coded, *clean):
-            batch = validation_batch(self.valid, pair, net.window, 1)
-            with torch.no_grad():
-                estimate = net(batch.y)
-            off = (estimate - batch.quantiser).abs()
-            figures.setdefault(damage_name(pair), []).append(estimate.mean().item())
-            figures.setdefault(damage_name(pair) + "-off", []).append(off.mean().item())
-        return {name: float(np.mean(values)) for name, values in figures.items()}
 
 
 def gains(
@@ -391,15 +345,22 @@ def damage_name(pair: Pair) -> str:
 def start_from(net: nn.Module, checkpoint: Path) -> None:
     """Loads the averaged weights of another training.
 
-    A ``PlanesNet`` may begin with those of a smaller scale and of fewer blocks.
+    A network may begin with those of one of fewer blocks, and a ``PlanesNet`` with those of a
+    smaller scale, and of one that knew less of the quantiser. At the same scale it gives at first
+    what that one gave.
     """
     weights = torch.load(checkpoint, weights_only=True)["ema"]
     if isinstance(net, PlanesNet):
-        # Blocks that are new do next to nothing yet, and a new response nothing at all.
-        begun = ("blocks", "response")
-        new = {name: own for name, own in net.state_dict().items() if name.startswith(begun)}
-        weights = new | with_scale(weights, net.scale)
-    net.load_state_dict(weights)
+        weights = with_scale(weights, net.scale)
+    # What is new does nothing yet.
+    begun = ("blocks", "branches", "response", "quantiser_map")
+    silent = ("second.weight", "second.bias")
+    new = {
+        name: torch.zeros_like(own) if name.endswith(silent) else own
+        for name, own in net.state_dict().items()
+        if name.startswith(begun)
+    }
+    net.load_state_dict(new | weights)
 
 
 def interpolated(

@@ -1,0 +1,107 @@
+"""The training of the estimate of how coarsely video was quantised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vsvqe.nets.quantiser import QuantiserNet
+from vsvqe.training.altered import Couple, altered_couples
+from vsvqe.training.pairs import CLEAN_QUANTISER, Pair, Pairs, find_pairs, luma
+from vsvqe.training.store import Store
+from vsvqe.training.tasks import damage_name, validation_batch
+from vsvqe.training.trainer import Unopposed
+
+# Share of the sides of a frame that is looked at, at least: filters show all of it.
+LEAST_PART = 0.6
+# Share of the draws that are altered clips: each gives three windows, so two fifths of all.
+ALTERED_DRAWS = 0.2
+
+
+class Seen(NamedTuple):
+    """What the network sees of windows, and what it is to tell.
+
+    Attributes:
+        statistics: See ``QuantiserNet.statistics``, `[N, F]`.
+        quantiser: Of the windows, `[N]`.
+    """
+
+    statistics: Tensor
+    quantiser: Tensor
+
+    def to(self, device: torch.device) -> Seen:
+        """Returns the same on a device."""
+        return Seen(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+
+@dataclass
+class Quantisation(Unopposed):
+    """The estimate of how coarsely video was quantised.
+
+    What the statistics are is not learned, so those of all windows are made once, beforehand.
+
+    Attributes:
+        net: The network; mean and deviation of the statistics become those of the windows.
+        pairs: The training data of Deblock.
+        valid: Clips never trained on.
+        windows: How many windows are looked at: parts of frames, and of altered ones.
+        count: How many of them make a batch.
+    """
+
+    net: QuantiserNet
+    pairs: Pairs
+    valid: Store
+    windows: int = 10000
+    count: int = 256
+    _seen: Seen = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Looks at the windows."""
+        rng = np.random.default_rng(0)
+        statistics: list[Tensor] = []
+        quantisers: list[float] = []
+        while len(statistics) < self.windows:
+            for couple, quantiser in self._couples(rng):
+                statistics.append(self.net.statistics(luma(couple[None])))
+                quantisers.append(quantiser)
+        self._seen = Seen(torch.cat(statistics), torch.tensor(quantisers))
+        self.net.standardise(self._seen.statistics)
+
+    def _couples(self, rng: np.random.Generator) -> list[tuple[Couple, float]]:
+        """Draws one window of a clip, or some of an altered one."""
+        if rng.random() < ALTERED_DRAWS:
+            return altered_couples(self.pairs.store, rng)
+        crop = self.pairs.part(rng, self.net.window, LEAST_PART)
+        return [(crop.damaged.y, crop.quantiser)]
+
+    def batch(self, rng: np.random.Generator) -> Seen:
+        """Draws a batch."""
+        drawn = torch.from_numpy(rng.integers(len(self._seen.quantiser), size=self.count))
+        return Seen(*(tensor[drawn] for tensor in self._seen))
+
+    def loss(self, batch: Seen) -> Tensor:
+        """Returns the mean absolute error."""
+        # Before the clipping of the output, which would stop the gradient of what is far off.
+        estimate = self.net.estimate(batch.statistics)
+        cleaner = (batch.quantiser <= CLEAN_QUANTISER) & (estimate < CLEAN_QUANTISER)
+        return ((estimate - batch.quantiser).abs() * ~cleaner).mean()
+
+    def validate(self, net: nn.Module) -> dict[str, float]:
+        """Returns, for every kind of damage, the mean estimate and its mean error."""
+        assert isinstance(net, QuantiserNet)
+        net.eval()
+        figures: dict[str, list[float]] = {}
+        coded = find_pairs(self.valid, self.pairs.kinds, 1)
+        clean = [Pair(p.shard, p.clean, p.clean, p.moved) for p in coded]
+        for pair in (*coded, *clean):
+            batch = validation_batch(self.valid, pair, net.window, 1)
+            with torch.no_grad():
+                estimate = net(batch.y)
+            off = (estimate - batch.quantiser).abs()
+            figures.setdefault(damage_name(pair), []).append(estimate.mean().item())
+            figures.setdefault(damage_name(pair) + "-off", []).append(off.mean().item())
+        return {name: float(np.mean(values)) for name, values in figures.items()}
