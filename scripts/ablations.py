@@ -45,9 +45,9 @@ from light_networks import (
 from vsvqe.checkpoints.models import load
 from vsvqe.nets.basicvsr import SCALE
 from vsvqe.nets.realbasicvsr import RealBasicVSR
+from vsvqe.training.beginnings import start_from
 from vsvqe.training.degrade import degrade, mirrored
 from vsvqe.training.store import Store
-from vsvqe.training.tasks import start_from
 from vsvqe.training.trainer import Settings, Trainer
 
 LENGTHS = (1, 5, 10, 30)

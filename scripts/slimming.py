@@ -39,12 +39,13 @@ from vsvqe.evaluation.report import fill_section
 from vsvqe.inference.session import SessionRequest, open_session
 from vsvqe.nets.blocks import Convolution, ExpandedConv, conv3x3, separable3x3
 from vsvqe.nets.planes import PlanesNet
+from vsvqe.training.beginnings import start_from
 from vsvqe.training.designs import DESIGNS
 from vsvqe.training.export import planes_model
 from vsvqe.training.pairs import DAMAGED, Pairs
 from vsvqe.training.slimming import Arrays, pruned, quantise
 from vsvqe.training.store import Store
-from vsvqe.training.tasks import Distillation, Restoration, gains, start_from
+from vsvqe.training.tasks import Distillation, Restoration, gains
 from vsvqe.training.trainer import Settings, Trainer
 
 CALIBRATION = 16

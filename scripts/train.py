@@ -26,11 +26,11 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from vsvqe.training.beginnings import interpolated, start_from
 from vsvqe.training.designs import DESIGNS, Design, Material
 from vsvqe.training.export import export
 from vsvqe.training.prepare import prepare
 from vsvqe.training.store import Store
-from vsvqe.training.tasks import interpolated, start_from
 from vsvqe.training.trainer import Settings, Trainer
 
 
@@ -38,7 +38,7 @@ def train(options: argparse.Namespace) -> None:
     """Runs one of the trainings."""
     design = DESIGNS[options.design]
     net = begun(design, options.seed, options.start)
-    earlier = None if options.start is None else record(options.start.parent)
+    earlier = None if options.start is None else history(options.start)
     settings = Settings(
         options.out,
         options.steps,
@@ -75,6 +75,14 @@ def command_line(options: argparse.Namespace) -> str:
         if not local and value is not None:
             words += [f"--{name}", name.upper() if isinstance(value, Path) else str(value)]
     return shlex.join(words)
+
+
+def history(start: Path) -> dict[str, Any]:
+    """Returns what is known of the training that made a checkpoint or an exported model."""
+    if start.suffix != ".onnx":
+        return record(start.parent)
+    training = json.loads(start.with_suffix(".json").read_text())["training"]
+    return {name: training[name] for name in ("command", "hours", "steps")}
 
 
 def record(out: Path) -> dict[str, Any]:
@@ -120,7 +128,9 @@ def arguments() -> argparse.Namespace:
     command.add_argument("--steps", type=int, required=True, help="length of the training")
     command.add_argument("--rate", type=float, help="learning rate, else that of the design")
     command.add_argument("--seed", type=int, default=1)
-    command.add_argument("--start", type=Path, help="begin with the weights of this checkpoint")
+    command.add_argument(
+        "--start", type=Path, help="begin with the weights of this checkpoint or exported model"
+    )
     command.add_argument("--weights", type=Path, help="SqueezeNet 1.1, for perceptual designs")
     command.add_argument("--device", default="cpu", help="cpu or cuda")
     command.add_argument("--threads", type=int, default=1, help="of the training itself")

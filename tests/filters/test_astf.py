@@ -33,7 +33,6 @@ from vsvqe.filters.astf import card_of
 from vsvqe.inference.tiles import TiledRunner
 
 core = vs.core
-pytestmark = pytest.mark.timeout(60, method="thread")
 
 FORMATS = [
     vs.YUV420P8,

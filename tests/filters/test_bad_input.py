@@ -11,7 +11,6 @@ from support.clips import from_arrays, picture, pictures, same, scene
 import vsvqe as vqe
 
 core = vs.core
-pytestmark = pytest.mark.timeout(60, method="thread")
 
 
 @pytest.fixture(params=[vqe.Deblock, vqe.SuperRes])

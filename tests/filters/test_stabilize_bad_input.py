@@ -8,7 +8,6 @@ from support.clips import all_same, from_arrays, picture, pictures, same, scene
 import vsvqe as vqe
 
 core = vs.core
-pytestmark = pytest.mark.timeout(60, method="thread")
 
 BORDERS = ["fill", "mirror", "replicate", "wrap", "zoom", "black"]
 

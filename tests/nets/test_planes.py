@@ -6,8 +6,8 @@ import torch
 
 from vsvqe.nets.planes import PlanesNet, with_scale
 from vsvqe.nets.window import Window
+from vsvqe.training.beginnings import start_from
 from vsvqe.training.export import export
-from vsvqe.training.tasks import start_from
 
 WINDOW = Window((-1, 0, 1), aligned=True)
 

@@ -11,8 +11,8 @@ import torch
 from vsvqe.nets.planes import PlanesNet
 from vsvqe.nets.quantiser_map import COARSEST, FINEST, filled
 from vsvqe.nets.window import SINGLE, Window
+from vsvqe.training.beginnings import start_from
 from vsvqe.training.export import export
-from vsvqe.training.tasks import start_from
 
 WINDOW = Window((-1, 0, 1), aligned=True)
 

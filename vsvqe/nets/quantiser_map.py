@@ -18,7 +18,7 @@ FINEST, COARSEST = KNOTS[0], KNOTS[-1]
 """Quantisers that are -1 and 1 in the plane; beyond them one counts as the nearest."""
 
 # It begins with nothing at a low rate, beside weights that are trained: it may move faster.
-_SPEED = 4.0
+SPEED = 4.0
 
 
 class QuantiserMap(nn.Module):
@@ -44,7 +44,7 @@ class QuantiserMap(nn.Module):
     @property
     def weight(self) -> Tensor:
         """Of the plane in each feature, `[C]`."""
-        return _SPEED * self.departure
+        return SPEED * self.departure
 
 
 def filled(quantiser: Tensor, height: int, width: int) -> Tensor:

@@ -14,7 +14,7 @@ KNOTS = (10.0, 14.0, 18.0, 22.0, 26.0, 30.0, 34.0, 38.0, 42.0)
 """Quantisers, on the scale of H.264 and HEVC, between which the response is linear."""
 
 # Its few parameters may move faster than the many weights of a network.
-_SPEED = 4.0
+SPEED = 4.0
 
 
 class Response(nn.Module):
@@ -40,4 +40,4 @@ class Response(nn.Module):
     @property
     def factors(self) -> Tensor:
         """The factors of luma and chroma at the knots, `[2, K]`."""
-        return 1.0 + _SPEED * self.departure
+        return 1.0 + SPEED * self.departure

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from vsvqe.motion.alignment import Box
-from vsvqe.nets.planes import PlanesNet, WindowNet, with_scale
+from vsvqe.nets.planes import WindowNet
 from vsvqe.nets.refine import RefineNet
 from vsvqe.nets.window import Window
 from vsvqe.training.judge import Judge
@@ -340,45 +339,3 @@ def validation_batch(store: Store, pair: Pair, window: Window, scale: int) -> Ba
 def damage_name(pair: Pair) -> str:
     """Returns what was done to the damaged clip: the encoder, or the kind without one."""
     return pair.damaged.recipe.partition(" ")[0] or pair.damaged.kind
-
-
-def start_from(net: nn.Module, checkpoint: Path) -> None:
-    """Loads the averaged weights of another training.
-
-    A network may begin with those of one of fewer blocks, and a ``PlanesNet`` with those of a
-    smaller scale, and of one that knew less of the quantiser. At the same scale it gives at first
-    what that one gave.
-    """
-    weights = torch.load(checkpoint, weights_only=True)["ema"]
-    if isinstance(net, PlanesNet):
-        weights = with_scale(weights, net.scale)
-    # What is new does nothing yet.
-    begun = ("blocks", "branches", "response", "quantiser_map")
-    silent = ("second.weight", "second.bias")
-    new = {
-        name: torch.zeros_like(own) if name.endswith(silent) else own
-        for name, own in net.state_dict().items()
-        if name.startswith(begun)
-    }
-    net.load_state_dict(new | weights)
-
-
-def interpolated(
-    calm: dict[str, Tensor], vivid: dict[str, Tensor], share: float
-) -> dict[str, Tensor]:
-    """Returns weights between those of two networks, one of which began with the other's.
-
-    Source: network interpolation, Wang et al., "ESRGAN", ECCV workshops, 2018, section 3.4.
-
-    Args:
-        calm: State dict of the faithful network.
-        vivid: Of the one trained for texture.
-        share: Of the latter, 0 to 1.
-
-    Example:
-        >>> import torch
-        >>> from vsvqe.training.tasks import interpolated
-        >>> interpolated({"a": torch.zeros(1)}, {"a": torch.ones(1)}, 0.25)
-        {'a': tensor([0.2500])}
-    """
-    return {name: weights.lerp(vivid[name], share) for name, weights in calm.items()}
