@@ -115,13 +115,13 @@ def test_card_with_an_odd_quantiser_map(models, bounds):
     assert "deblock-balanced-v3.json" in message
 
 
-@pytest.mark.parametrize("fields", [{"aligned": False}, {"offsets": [-1, 0]}, {"task": "superres"}])
+@pytest.mark.parametrize("fields", [{"aligned": False}, {"offsets": [-1, 0]}, {"branches": ["a"]}])
 def test_card_of_a_model_that_can_not_be_told_the_quantiser(models, fields):
     path = models / "deblock-balanced-v3.json"
     told = {"quantiser_map": [10.0, 42.0], **fields}
     path.write_text(json.dumps(json.loads(path.read_text()) | told))
     cards._cards.cache_clear()
-    assert "deblock-balanced-v3.json" in refused("quantiser_map is for deblock models of aligned")
+    assert "deblock-balanced-v3.json" in refused("quantiser_map is for models of aligned")
 
 
 @pytest.mark.parametrize("told", [False, True])

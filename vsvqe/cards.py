@@ -245,10 +245,8 @@ def _quantiser_map(fields: dict[str, Any]) -> tuple[float, float] | None:
         return None
     if not _rising(bounds):
         raise ValueError(f"quantiser_map is {bounds!r}, not two quantisers, the finer first")
-    if fields["task"] != "deblock" or not fields["aligned"] or 1 not in fields["offsets"]:
-        raise ValueError(
-            "quantiser_map is for deblock models of aligned windows that hold the next frame"
-        )
+    if fields.get("branches") or not fields["aligned"] or 1 not in fields["offsets"]:
+        raise ValueError("quantiser_map is for models of aligned windows that hold the next frame")
     return float(bounds[0]), float(bounds[1])
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 from support.clips import all_same, pictures, scene
-from support.models import windowed
+from support.models import nearest, windowed
 
 import vsvqe as vqe
 from vsvqe import cards
@@ -116,3 +116,29 @@ def test_full_detail_is_the_sibling():
 def test_a_sibling_has_no_sibling_of_its_own():
     with pytest.raises(vs.Error, match=rf"^SuperRes: detail=0.5: .*these have one: {NAME}"):
         vqe.SuperRes(scene(), detail=0.5, model="sibling", backend="cpu")
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_a_model_goes_by_the_given_quantiser_in_its_first_run(aligned, scale):
+    """What it did not take away there is for no other run to find."""
+    clip = scene(34, 18, 3)
+    told = vqe.SuperRes(clip, scale, NAME, qp=31.0, backend="cpu")
+    first = vqe.SuperRes(clip, 2, NAME, qp=31.0, backend="cpu")
+    again = first if scale == 2 else vqe.SuperRes(first, 2, NAME, qp=10.0, backend="cpu")
+    assert all_same(told, again)
+    assert not all_same(told, vqe.SuperRes(clip, scale, NAME, qp=20.0, backend="cpu"))
+    assert not all_same(told, vqe.SuperRes(clip, scale, NAME, backend="cpu"))
+
+
+@pytest.mark.parametrize("model", ["superres-x2-fast-v1", "model.onnx"])
+def test_a_quantiser_is_for_models_that_go_by_it(tmp_path, model):
+    if model.endswith(".onnx"):
+        model = nearest(tmp_path, scale=2)
+    with pytest.raises(vs.Error, match=r"^SuperRes: qp=30 is for models that go by .* leave it"):
+        vqe.SuperRes(scene(), model=model, qp=30, backend="cpu")
+
+
+@pytest.mark.parametrize("qp", [-1, 52, float("nan"), "28", True])
+def test_bad_quantiser(qp):
+    with pytest.raises(vs.Error, match=r"^SuperRes: qp="):
+        vqe.SuperRes(scene(), qp=qp, backend="cpu")

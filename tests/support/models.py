@@ -127,8 +127,8 @@ def windowed(
     """A model of the planes layout, with its card, in which every frame of the window counts.
 
     Each frame of the window goes through a convolution of its own whose outermost weights are as
-    heavy as the others; so a wrong neighbour, and a tile that lacks context, show at once. The
-    aligned one of Deblock is told the quantiser, too, and multiplies everything by it.
+    heavy as the others; so a wrong neighbour, and a tile that lacks context, show at once. An
+    aligned one is told the quantiser, too, and multiplies everything by it.
 
     Args:
         folder: Of model cards.
@@ -143,7 +143,7 @@ def windowed(
     frames = 2 * radius + 1
     nodes, constants = [], {name: np.array([n], np.int64) for n, name in enumerate(("zero", "one"))}
     outputs = []
-    told = aligned and task == "deblock"
+    told = aligned
     if told:
         constants["map"] = np.array([2 * frames], np.int64)
         constants["end"] = np.array([2 * frames + 1], np.int64)
@@ -171,13 +171,13 @@ def windowed(
             ]
             terms.append(f"{part}out")
         nodes.append(helper.make_node("Sum", terms, [f"{name}sum"]))
-        last = [f"{name}_residual"]
-        if scale > 1:
-            nodes.append(helper.make_node("DepthToSpace", [f"{name}sum"], last, blocksize=scale))
-        elif told:
-            nodes.append(helper.make_node("Mul", [f"{name}sum", f"{name}times"], last))
-        else:
-            nodes.append(helper.make_node("Identity", [f"{name}sum"], last))
+        last = f"{name}sum"
+        if told:
+            nodes.append(helper.make_node("Mul", [last, f"{name}times"], [f"{name}told"]))
+            last = f"{name}told"
+        residual = [f"{name}_residual"]
+        # Of blocks of one, the operator changes nothing.
+        nodes.append(helper.make_node("DepthToSpace", [last], residual, blocksize=scale))
         outputs.append((f"{name}_residual", FLOAT, [None, channels, None, None]))
     name = DEFAULTS[task]
     path = write(

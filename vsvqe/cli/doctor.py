@@ -19,7 +19,7 @@ from rich.text import Text
 import vsvqe
 
 from ..cards import find, list_models
-from ..inference import nvidia
+from ..inference import nvidia, openvino
 from ..inference.errors import InferenceError, ModelError
 from ..inference.packages import is_installed
 from ..inference.session import has_nvidia_driver
@@ -240,9 +240,7 @@ def _openvino() -> Iterator[Finding]:
     if not is_installed("openvino"):
         yield Finding("OpenVINO", MISSING, "not installed", 'pip install "vsvqe[openvino]"')
         return
-    import openvino
-
-    core = openvino.Core()
+    core = openvino.imported().Core()
     devices = [f"{d} ({core.get_property(d, 'FULL_DEVICE_NAME')})" for d in core.available_devices]
     yield Finding("OpenVINO", GOOD, f"{version('openvino')}, devices: {', '.join(devices)}")
 

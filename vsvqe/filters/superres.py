@@ -12,6 +12,7 @@ from ..inference.backends import AnyBackend
 from ..inference.probe import ImageModel, SequenceModel, probe
 from .file_model import by_file, checked_refine
 from .options import Options, errors_named, number
+from .quantiser import CLEAN, Weighing
 from .residual import prepared, residual
 from .size import reduced, wanted_size
 
@@ -26,6 +27,7 @@ def SuperRes(
     *,
     width: int | None = None,
     height: int | None = None,
+    qp: float | None = None,
     refine: float | None = None,
     backend: str | AnyBackend = "auto",
     device_index: int = 0,
@@ -64,6 +66,8 @@ def SuperRes(
             exceed it, and a Spline36 reduction does the rest. With ``width`` or ``height`` alone,
             the other follows from the clip's shape.
         height: Height of the result.
+        qp: How coarsely the clip was quantised, as for ``Deblock``; ``None`` estimates it. Only
+            for shipped models that go by it, which take as much away as they enlarge.
         refine: For RealBasicVSR, 0 to 255: the picture is cleaned again until a pass changes it
             by less than so many 255ths on average, three times at most. ``None`` cleans once, as
             255 does; 5 suits checkpoints trained with a GAN, 1.5 others; 0 cleans three times.
@@ -104,13 +108,17 @@ def SuperRes(
         clip = checked(clip)
         options = Options.among(arguments)
         detail = number("detail", detail, 0.0, 1.0)
+        if qp is not None:
+            qp = number("qp", qp, 0.0, 51.0)
         size = wanted_size(clip, scale, width, height)
         found = find(_named(model, scale, _enlargement(size, clip) if size else None), "superres")
         kind: ImageModel | SequenceModel | None = None
         if isinstance(found, Card):
             own_scale = found.scale
             models = _with_weights(found, detail)
+            _check_heeded(qp, [card for card, _ in models])
         else:
+            _check_heeded(qp, [])
             kind = probe(found.path, found.sha256)
             own_scale = kind.scale
             if detail:
@@ -124,7 +132,9 @@ def SuperRes(
         result = clip
         for _ in range(_passes(scale, own_scale, str(model)) if passes is None else passes):
             if isinstance(found, Card):
-                result = _by_residual(result, clip_facts, models, options)
+                result = _by_residual(result, clip_facts, models, options, qp)
+                # What the first run did not take away is for no other to find.
+                qp = CLEAN
             else:
                 assert kind is not None
                 larger = by_file(
@@ -212,18 +222,31 @@ def _with_weights(card: Card, detail: float) -> list[tuple[Card, float]]:
     return [(card, 1.0 - detail), (sibling, detail)]
 
 
+def _check_heeded(qp: float | None, cards: list[Card]) -> None:
+    """Sees to it that a quantiser is given to models that go by it only."""
+    if qp is None or any(card.heeds_quantiser for card in cards):
+        return
+    heeding = [card.name for card in list_models("superres") if card.heeds_quantiser]
+    raise ValueError(
+        f"qp={qp:g} is for models that go by the quantiser ({', '.join(heeding)}); leave it out "
+        "with this one"
+    )
+
+
 def _by_residual(
     clip: vs.VideoNode,
     clip_facts: ClipFacts,
     models: list[tuple[Card, float]],
     options: Options,
+    qp: float | None,
 ) -> vs.VideoNode:
     held, seen = prepared(clip, clip_facts, options)
     scale = models[0][0].scale
     base = plane_graph.enlarged(held, scale, clip_facts)
     residuals = []
     for card, weight in models:
-        wanted = residual(seen, clip_facts, card, options, name="SuperRes")
+        weighing = Weighing(card=card, qp=qp) if card.heeds_quantiser else None
+        wanted = residual(seen, clip_facts, card, options, name="SuperRes", weighing=weighing)
         wanted = plane_graph.residual_like(wanted, clip.format, clip_facts, base.width, base.height)
         residuals.append((wanted, weight))
     every = range(clip.format.num_planes)

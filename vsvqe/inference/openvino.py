@@ -1,7 +1,10 @@
 """Sessions on OpenVINO: the CPU, and Intel GPUs and NPUs by name."""
 
+import importlib
 import queue
+import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,8 @@ from . import engines
 from .backends import OpenVino, thread_count
 from .errors import BackendUnavailable, ModelError, OutOfMemory
 from .session import Array, SessionRequest
+
+_TELEMETRY = "openvino_telemetry"
 
 
 class OpenVinoSession:
@@ -24,7 +29,7 @@ class OpenVinoSession:
             ModelError: The file is not a model that OpenVINO can read.
         """
         try:
-            import openvino as ov
+            ov = imported()
         except ImportError as error:
             raise BackendUnavailable(_import_remedy(str(error))) from error
         core = ov.Core()
@@ -90,6 +95,26 @@ class OpenVinoSession:
         except RuntimeError as error:
             raise _explain(error, self._request) from error
         self._idle.put(request)
+
+
+def imported() -> ModuleType:
+    """Imports OpenVINO, without its telemetry.
+
+    When it is imported it reports that to Google Analytics, from a process that it forks off this
+    one for the purpose. A filter is not to report its user; and forking a process of many threads
+    may hang it.
+
+    Raises:
+        ImportError: It is not installed, or can't be loaded.
+    """
+    # With nothing under this name, OpenVINO takes a stand-in of its own that reports nothing.
+    before = {name: sys.modules[name] for name in (_TELEMETRY,) if name in sys.modules}
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
+    try:
+        return importlib.import_module("openvino")
+    finally:
+        del sys.modules[_TELEMETRY]
+        sys.modules.update(before)
 
 
 def _rectify(model: Any) -> None:

@@ -23,7 +23,7 @@ def start_from(net: nn.Module, path: Path) -> None:
 
     A network may begin with those of one of fewer blocks, and a ``PlanesNet`` with those of a
     smaller scale, and of one that knew less of the quantiser. At the same scale it gives at first
-    what that one gave.
+    what that one gave. One that has no response leaves that of the other behind.
 
     Args:
         net: The network.
@@ -38,12 +38,18 @@ def start_from(net: nn.Module, path: Path) -> None:
         weights = torch.load(path, weights_only=True)["ema"]
     if isinstance(net, PlanesNet):
         weights = with_scale(weights, net.scale)
+    own = net.state_dict()
+    weights = {
+        name: tensor
+        for name, tensor in weights.items()
+        if name in own or not name.startswith("response")
+    }
     # What is new does nothing yet.
     begun = ("blocks", "branches", "response", "quantiser_map")
     silent = ("second.weight", "second.bias")
     new = {
-        name: torch.zeros_like(own) if name.endswith(silent) else own
-        for name, own in net.state_dict().items()
+        name: torch.zeros_like(tensor) if name.endswith(silent) else tensor
+        for name, tensor in own.items()
         if name.startswith(begun)
     }
     net.load_state_dict(new | weights)

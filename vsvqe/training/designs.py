@@ -182,6 +182,12 @@ DESIGNS = {
         _deblock,
         rate=3e-4,
     ),
+    "superres-x2-best": Design(
+        f"{_SUPERRES}, as well as time allows; looks at seven aligned frames; begins with "
+        "deblock-best.",
+        lambda: PlanesNet(_CODED, 2, channels=48, blocks=12, quantiser_map=True),
+        _superres,
+    ),
     "superres-x2-balanced": Design(
         f"{_SUPERRES}; looks at five aligned frames.",
         lambda: PlanesNet(_AROUND, 2, channels=48, blocks=4),

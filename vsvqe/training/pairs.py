@@ -92,7 +92,7 @@ class Pair:
     @property
     def quantiser(self) -> float:
         """How coarsely the damaged clip was quantised, NaN where that is unknown."""
-        if self.damaged.kind == "clean":
+        if self.damaged.kind in UNDAMAGED.values():
             return CLEAN_QUANTISER
         return quantiser(self.damaged.recipe) if self.damaged.kind.endswith("coded") else math.nan
 
