@@ -37,6 +37,7 @@ def rendered(
         border: See ``Stabilize``.
         kernel: See ``warp.sample``.
     """
+    memory.limit_heaps()
     edge: warp.Edge = border if border in _EDGES else "mirror"  # type: ignore[assignment]
     shifted = {0: held} | {
         distance: _shifted(held, distance)

@@ -189,26 +189,32 @@ DESIGNS = {
         _superres,
     ),
     "superres-x2-balanced": Design(
-        f"{_SUPERRES}; looks at five aligned frames.",
+        f"{_SUPERRES}; looks at seven aligned frames; begins with deblock-balanced.",
+        lambda: PlanesNet(_CODED, 2, channels=48, blocks=4, quantiser_map=True),
+        _superres,
+    ),
+    "superres-x2-plain": Design(
+        f"{_SUPERRES}; looks at five aligned frames; what the designs below begin with.",
         lambda: PlanesNet(_AROUND, 2, channels=48, blocks=4),
         _superres,
     ),
     "superres-x2-detail": Design(
-        "Doubles the size with crisper texture, at some cost in PSNR; begins with superres-x2.",
+        "Doubles the size with crisper texture, at some cost in PSNR; begins with "
+        "superres-x2-plain.",
         lambda: PlanesNet(_AROUND, 2, channels=48, blocks=4),
         _detail,
         rate=2e-4,
     ),
     "superres-x2-real": Design(
         "Doubles the size of video of unknown history, with crisper texture and less of its "
-        "damage, at some cost in PSNR; begins with superres-x2-balanced.",
+        "damage, at some cost in PSNR; begins with superres-x2-plain.",
         lambda: PlanesNet(_AROUND, 2, channels=48, blocks=8),
         _real_by_two,
         rate=3e-4,
     ),
     "superres-x4-balanced": Design(
         "Makes clean and moderately compressed video four times as large; looks at five aligned "
-        "frames; begins with superres-x2-balanced.",
+        "frames; begins with superres-x2-plain.",
         lambda: PlanesNet(_AROUND, 4, channels=48, blocks=8),
         _superres_by_four,
     ),
