@@ -41,6 +41,33 @@ print([name for name in slow if name in sys.modules])
     assert {run.stdout.splitlines()[1] for run in runs} == {"[]"}
 
 
+def test_training_goes_without_vapoursynth_and_openvino(python):
+    code = """
+import sys
+sys.modules["vapoursynth"] = sys.modules["openvino"] = None
+import vsvqe.metrics.psnr
+from vsvqe.training.designs import DESIGNS
+import vsvqe.training.export, vsvqe.training.prepare, vsvqe.training.trainer
+print(len(DESIGNS))
+import vsvqe
+try:
+    vsvqe.Deblock
+except ImportError as error:
+    print(error)
+"""
+    run = python(code)
+    assert run.returncode == 0, run.stderr
+    designs, error = run.stdout.splitlines()
+    assert int(designs) > 10
+    assert "vapoursynth" in error
+
+
+def test_names_are_found_without_being_used():
+    assert set(vqe.__all__) <= set(dir(vqe))
+    with pytest.raises(AttributeError, match="no attribute 'Debloc'"):
+        _ = vqe.Debloc
+
+
 @pytest.mark.parametrize("name", PUBLIC)
 def test_docstring_examples_compile(name):
     item = PUBLIC[name]

@@ -51,9 +51,11 @@ def _x264(name: str, crf: int, scale: int = 1) -> Recipe:
 RECIPES = {
     recipe.name: recipe
     for recipe in (
+        _x265(22),
         _x265(32),
         _x265(37),
         _x265(42),
+        _x264("avc23", 23),
         _x264("avc35", 35),
         Recipe(
             name="av1-55",

@@ -31,7 +31,7 @@ QUANTISER_SCALE, QUANTISER_OFFSET = 9.0, 28.0
 # Deviations from the mean.
 UNLIKE = 4.0
 # Of the statistics that a step of the training does without.
-DROPOUT = 0.2
+DROPOUT = 0.05
 
 
 class QuantiserNet(nn.Module):

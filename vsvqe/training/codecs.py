@@ -71,8 +71,13 @@ def quantiser(recipe: str) -> float:
     raise ValueError(f"{recipe!r} tells no quantiser")
 
 
-def random_recipe(rng: np.random.Generator) -> Recipe:
-    """Draws a recipe for Deblock: HEVC, AVC or MPEG-4, from slight to heavy damage."""
+def random_recipe(rng: np.random.Generator, finest: int = 20) -> Recipe:
+    """Draws a recipe for Deblock: HEVC, AVC or MPEG-4, from slight to heavy damage.
+
+    Args:
+        rng: Source of all choices.
+        finest: Least quantiser, or rate factor, of HEVC and AVC.
+    """
     codec = rng.choice(("hevc", "avc", "mpeg4"), p=(0.5, 0.38, 0.12))
     if codec == "mpeg4":
         scale = str(rng.integers(2, 17))
@@ -82,7 +87,7 @@ def random_recipe(rng: np.random.Generator) -> Recipe:
     if codec == "hevc":
         rate = "qp" if rng.random() < 0.6 else "crf"
         gop = ":bframes=0" if bframes == 0 else ""
-        value = rng.integers(20, 43 if rate == "qp" else 39)
+        value = rng.integers(finest, 43 if rate == "qp" else 39)
         return Recipe("libx265", (("preset", preset), ("x265-params", f"{rate}={value}{gop}")))
     rate = "qp" if rng.random() < 0.4 else "crf"
     gops = (("bf", "0"),) if bframes == 0 else ()

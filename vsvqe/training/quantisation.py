@@ -55,7 +55,7 @@ class Quantisation(Unopposed):
     net: QuantiserNet
     pairs: Pairs
     valid: Store
-    windows: int = 10000
+    windows: int = 12000
     count: int = 256
     _seen: Seen = field(init=False)
 
