@@ -136,10 +136,10 @@ def test_card_and_model_disagree_about_the_quantiser_map(models, told):
 
 
 def test_missing_estimate(models):
-    for name in ("quantiser-v2.onnx", "quantiser-v2.json"):
+    for name in ("quantiser-v3.onnx", "quantiser-v3.json"):
         (models / name).unlink()
     cards._cards.cache_clear()
-    refused("quantiser-v2")
+    refused("quantiser-v3")
     # Where nothing is to be estimated, it is not missed.
     assert vqe.Deblock(scene(length=1), qp=30, backend="cpu").get_frame(0).width == 64
 

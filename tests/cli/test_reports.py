@@ -36,10 +36,10 @@ def test_models_are_listed_shown_and_found(here):
 
 def test_a_damaged_model_is_found(here, models):
     assert here("models", "verify").returncode == 0
-    (models / "quantiser-v2.onnx").write_bytes(b"damaged")
+    (models / "quantiser-v3.onnx").write_bytes(b"damaged")
     verified = here("models", "verify")
     assert verified.returncode == 4
-    assert "'quantiser-v2' is damaged" in verified.stderr
+    assert "'quantiser-v3' is damaged" in verified.stderr
     assert f"{vqe.list_models('deblock')[0].name}: whole" in verified.stdout
 
 

@@ -128,7 +128,7 @@ def test_unknown_model(filter):
 def test_a_model_for_another_task():
     refused(vqe.Deblock, scene(), "is for superres", model="superres-x2-fast-v1")
     refused(vqe.SuperRes, scene(), "is for deblock", model="deblock-fast-v3")
-    refused(vqe.Deblock, scene(), "is for quantiser", model="quantiser-v2")
+    refused(vqe.Deblock, scene(), "is for quantiser", model="quantiser-v3")
 
 
 def test_unknown_backends_are_named(filter):

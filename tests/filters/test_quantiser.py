@@ -179,7 +179,9 @@ def test_the_estimate_rises_with_the_quantiser(tmp_path):
     estimates = [estimated(clean)] + [
         estimated(coded(clean, tmp_path / f"{qp}.mp4", qp)) for qp in (24, 32, 40)
     ]
-    assert (np.diff(estimates) > 2).all()
+    # What is so full of detail hides a fine quantiser.
+    assert estimates[0] <= estimates[1]
+    assert (np.diff(estimates[1:]) > 10).all()
 
 
 def test_the_estimate_is_near_on_real_clips(data, tmp_path):

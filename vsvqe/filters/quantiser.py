@@ -13,7 +13,7 @@ from ..inference.session import SessionRequest, open_session
 from ..inference.workspace import Workspace
 from .options import Options
 
-_MODEL = "quantiser-v2"
+_MODEL = "quantiser-v3"
 # Rows of its blocks. Of frames with more samples than are enough, stripes are left out evenly: it
 # tells the same of them, and large frames take no longer.
 _STRIPE = 8

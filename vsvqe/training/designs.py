@@ -182,6 +182,11 @@ DESIGNS = {
         _deblock,
         rate=3e-4,
     ),
+    "superres-x2-fast": Design(
+        f"{_SUPERRES}, in little time; looks at four aligned frames; begins with deblock-fast.",
+        lambda: PlanesNet(_AHEAD, 2, channels=32, blocks=3, quantiser_map=True),
+        _superres,
+    ),
     "superres-x2-best": Design(
         f"{_SUPERRES}, as well as time allows; looks at seven aligned frames; begins with "
         "deblock-best.",
