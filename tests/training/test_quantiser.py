@@ -162,7 +162,7 @@ def test_coarser_coding_leaves_fewer_details(cache: Path, monkeypatch) -> None:
     store = Store(cache, "[st]*")
     details = []
     for qp in (16, 28, 40):
-        monkeypatch.setattr(altered, "random_recipe", lambda rng, qp=qp: hevc(qp))
+        monkeypatch.setattr(altered, "random_recipe", lambda _rng, _finest, qp=qp: hevc(qp))
         monkeypatch.setattr(altered, "_CLEAN_SHARE", 0.0)
         couples = [altered_couples(store, np.random.default_rng(seed)) for seed in range(6)]
         pictures = [couple[0].astype(float) for of_one in couples for couple, _ in of_one]
