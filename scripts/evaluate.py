@@ -11,6 +11,7 @@ for ``--plots``, on the first of the clips.
 Examples:
     python scripts/evaluate.py --data data --recipes hevc37 x2avc --out docs/evaluation.md
     python scripts/evaluate.py --data data --recipes hevc32 hevc37 hevc42 --plots docs/plots
+    python scripts/evaluate.py --data data --recipes hevc37 --add --methods deblock-fast-v3
     python scripts/evaluate.py --data data --recipes x2avc --out build/mine.md --methods
         Lanczos "Deblock('auto') + SuperRes(model='mine.onnx')" "SuperRes(detail=0.5)"
 """
@@ -29,6 +30,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from vsvqe.evaluation import report, selection
+from vsvqe.evaluation.methods import methods
 from vsvqe.evaluation.recipes import RECIPES
 from vsvqe.evaluation.scores import Score, Scorer
 from vsvqe.evaluation.selection import clips, compared
@@ -70,10 +72,23 @@ def speeds(options: argparse.Namespace, scores: Sequence[Score]) -> list[Speed]:
     return found
 
 
-def command(options: argparse.Namespace) -> str:
+def with_older(scores: Sequence[Score], options: argparse.Namespace) -> list[Score]:
+    """Returns the scores and those of the page that were not measured now."""
+    older = report.read_csv(options.out.with_suffix(".csv"))
+    measured = {score.recipe for score in (*older, *scores)}
+    order = {}
+    for name in [name for name in RECIPES if name in measured]:
+        usual = [method.name for method in methods(RECIPES[name], options.backend)]
+        now = [score.method for score in scores if score.recipe == name]
+        order[name] = list(dict.fromkeys([*usual, *now]))
+    return report.added(older, scores, order)
+
+
+def command(options: argparse.Namespace, recipes: Sequence[str]) -> str:
     """Returns the command line that measures the same again, on anyone's machine."""
-    words = ["python", "scripts/evaluate.py", "--data", "data", "--recipes", *options.recipes]
-    words += selection.words(options)
+    words = ["python", "scripts/evaluate.py", "--data", "data", "--recipes", *recipes]
+    # A page that grew by parts has all there is.
+    words += [] if options.add else selection.words(options)
     if options.every != 4:
         words += ["--every", str(options.every)]
     if options.plots:
@@ -89,6 +104,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--every", type=int, default=4, help="step of LPIPS, MS-SSIM and tOF")
     parser.add_argument("--plots", type=Path, help="folder for plots, of speed too")
     parser.add_argument("--out", type=Path, default=Path("docs/evaluation.md"))
+    parser.add_argument(
+        "--add",
+        action="store_true",
+        help="leave what --out has of other recipes and methods as it is",
+    )
     parser.add_argument("--readme", type=Path, help="file whose figures section is filled")
     parser.add_argument("--update-cards", action="store_true", help="write gains into the cards")
     return selection.parsed(parser, compared)
@@ -99,7 +119,9 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     options = arguments()
     scores = evaluate(options)
-    measured_by = command(options)
+    if options.add:
+        scores = with_older(scores, options)
+    measured_by = command(options, list(dict.fromkeys(score.recipe for score in scores)))
     drawn: list[Path] = []
     if options.plots:
         # Only who wants plots needs matplotlib.

@@ -109,3 +109,23 @@ def test_an_unchanged_clip_has_no_psnr_in_a_card(scores: list[Score], tmp_path: 
     fields = json.loads(card.read_text(), parse_constant=pytest.fail)
     psnr = fields["gains"]["uncompressed"]["psnr_y"]
     assert set(psnr["clips"].values()) == {psnr["mean"]} == {None}
+
+
+def test_new_scores_take_the_place_of_old_ones(scores: list[Score], tmp_path: Path) -> None:
+    report.write_csv(scores, tmp_path / "old.csv")
+    old = report.read_csv(tmp_path / "old.csv")
+    new = [
+        _score("hevc37", clip, method, quality, "deblock-y")
+        for clip in ("dog", "cat")
+        for method, quality in (("newer", 33.0), ("input", 29.0))
+    ]
+    order = {"hevc37": ["input", "newer", "ffmpeg spp"], "uncompressed": ["input", "ours"]}
+    both = report.added(old, new, order)
+    (coded, clean) = report.tables(both)
+    assert coded.methods == ["input", "newer", "ffmpeg spp"]
+    assert coded.values("input", "psnr_y") == [29.0, 29.0]
+    assert coded.values("newer", "psnr_y") == [33.0, 33.0]
+    assert coded.values("ffmpeg spp", "psnr_y") == [32.25, 30.25]
+    assert clean.methods == ["input", "ours"]
+    # What no table has any more is gone.
+    assert not [score for score in both if score.recipe == "hevc37" and score.method == "ours"]

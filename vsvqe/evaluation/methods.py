@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import vapoursynth as vs
@@ -22,6 +23,9 @@ from .pictures import Bytes, Planes, as_clip, read
 from .recipes import RECIPES, Recipe
 
 _TITLED = re.compile(r"(?P<title>[^()'\":]+): (?P<chain>.+)", re.DOTALL)
+
+type Strength = float | Literal["auto"]
+"""See ``Deblock``."""
 
 type Candidates = Iterator[tuple[str, vs.VideoNode]]
 """Settings in words, and what they make of the clip."""
@@ -47,8 +51,9 @@ def methods(recipe: Recipe, backend: str) -> list[Method]:
         return [*_resizers(recipe.scale), *_our_superres(recipe, backend)]
     unchanged = Method("input", "1", lambda clip: iter([("", clip)]))
     if recipe.encoder is None:
-        return [unchanged, *_our_deblock(backend)]
-    return [unchanged, *_other_deblockers(), *_our_deblock(backend)]
+        # On what was compressed, "auto" is full strength, or near to it.
+        return [unchanged, *_our_deblock(backend, (1.0, "auto"))]
+    return [unchanged, *_other_deblockers(), *_our_deblock(backend, (1.0,))]
 
 
 def select(recipe: Recipe, backend: str, wanted: Sequence[str]) -> list[Method]:
@@ -197,15 +202,15 @@ def _ffmpeg() -> str | None:
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
-def _our_deblock(backend: str) -> list[Method]:
+def _our_deblock(backend: str, strengths: Sequence[Strength]) -> list[Method]:
     result = []
     for card in newest(list_models("deblock")):
-        for strength in (1.0, "auto"):
+        for strength in strengths:
 
             def run(
-                clip: vs.VideoNode, card: Card = card, strength: float | str = strength
+                clip: vs.VideoNode, card: Card = card, strength: Strength = strength
             ) -> Candidates:
-                yield "", vsvqe.Deblock(clip, strength, card.name, backend=backend)  # type: ignore[arg-type]
+                yield "", vsvqe.Deblock(clip, strength, card.name, backend=backend)
 
             metered = card.heeds_quantiser or strength == "auto"
             used = [card, *(list_models("quantiser") if metered else [])]

@@ -184,6 +184,29 @@ def read_csv(path: Path) -> list[Score]:
     return scores
 
 
+def added(
+    old: Sequence[Score], new: Sequence[Score], order: Mapping[str, Sequence[str]]
+) -> list[Score]:
+    """Puts new scores in the place of old ones.
+
+    Args:
+        old: From ``read_csv``.
+        new: Of whole recipes or of some of their methods.
+        order: For each recipe the methods that its table has, in this order.
+
+    Returns:
+        Of every method in ``order`` the new scores, or else the old ones.
+    """
+    latest = {(score.recipe, score.method, score.clip): score for score in (*old, *new)}
+    places = {
+        (recipe, method): (row, number)
+        for row, (recipe, methods) in enumerate(order.items())
+        for number, method in enumerate(methods)
+    }
+    kept = [score for (recipe, method, _), score in latest.items() if (recipe, method) in places]
+    return sorted(kept, key=lambda score: (score.clip, places[score.recipe, score.method]))
+
+
 def fill_section(path: Path, name: str, text: str) -> None:
     """Replaces what is between ``<!-- name: begin -->`` and ``<!-- name: end -->`` in a file.
 
