@@ -77,7 +77,7 @@ def superres(original: vs.VideoNode, folder: Path) -> Image.Image:
         original,
         Column("bicubic", damaged.resize.Bicubic(*size)),
         Column("superres-x2-fast-v1", vqe.SuperRes(damaged, model="superres-x2-fast-v1")),
-        Column("superres-x2-balanced-v1", vqe.SuperRes(damaged)),
+        Column("superres-x2-balanced-v2", vqe.SuperRes(damaged)),
         Column("the same, detail=1", vqe.SuperRes(damaged, detail=1)),
     )
 

@@ -9,7 +9,7 @@ from support.models import nearest, windowed
 import vsvqe as vqe
 from vsvqe import cards
 
-NAME = "superres-x2-balanced-v1"
+NAME = "superres-x2-balanced-v2"
 
 
 def test_scale_defaults_to_the_models_own(backend):
@@ -23,7 +23,8 @@ def test_scale_four_of_a_model_for_two_is_twice_two():
     clip = scene(34, 18, 4, chroma_location=vs.CHROMA_TOP_LEFT)
     four = vqe.SuperRes(clip, scale=4, model=NAME, backend="cpu")
     assert (four.width, four.height) == (136, 72)
-    twice = vqe.SuperRes(vqe.SuperRes(clip, backend="cpu"), backend="cpu")
+    # Nobody compressed what the first run gave.
+    twice = vqe.SuperRes(vqe.SuperRes(clip, backend="cpu"), qp=10, backend="cpu")
     assert all_same(four, twice)
 
 
@@ -130,7 +131,7 @@ def test_a_model_goes_by_the_given_quantiser_in_its_first_run(aligned, scale):
     assert not all_same(told, vqe.SuperRes(clip, scale, NAME, backend="cpu"))
 
 
-@pytest.mark.parametrize("model", ["superres-x2-fast-v1", "model.onnx"])
+@pytest.mark.parametrize("model", ["superres-x2-real-v1", "model.onnx"])
 def test_a_quantiser_is_for_models_that_go_by_it(tmp_path, model):
     if model.endswith(".onnx"):
         model = nearest(tmp_path, scale=2)

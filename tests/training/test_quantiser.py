@@ -16,7 +16,7 @@ from vsvqe.training.codecs import Recipe, avc, hevc, quantiser
 from vsvqe.training.pairs import CLEAN_QUANTISER, Pairs, find_pairs
 from vsvqe.training.quantisation import Quantisation, Seen
 from vsvqe.training.store import Store
-from vsvqe.training.tasks import Restoration
+from vsvqe.training.tasks import Restoration, estimate_like
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,23 @@ def test_a_restoration_learns_what_to_do_about_the_quantiser(cache: Path) -> Non
     # Each time it is told something else.
     torch.nn.init.ones_(net.quantiser_map.departure)
     assert task.loss(batch) != task.loss(batch)
+
+
+def test_a_training_is_told_what_an_estimate_would_tell() -> None:
+    """Finer quantisers too coarse by more, and all of them with some doubt."""
+    torch.manual_seed(0)
+    true = torch.tensor([10.0, 20.0, 28.0, 36.0])
+    told = estimate_like(true.expand(4000, -1).reshape(-1)).reshape(-1, 4)
+    off = told - true
+    torch.testing.assert_close(off.mean(0), 0.35 * (32 - true).clamp_min(0), atol=0.3, rtol=0)
+    assert 1.9 < off[:, 3].std() < 2.1 < off[:, 2].std() < off[:, 1].std() < off[:, 0].std()
+
+
+@pytest.mark.parametrize(("scale", "kind"), [(2, "half"), (4, "quarter")])
+def test_what_was_made_smaller_only_counts_as_clean(cache: Path, scale: int, kind: str) -> None:
+    pairs = find_pairs(Store(cache), (kind, f"{kind}-coded"), scale)
+    quantisers = {pair.damaged.kind: pair.quantiser for pair in pairs}
+    assert quantisers[kind] == CLEAN_QUANTISER < quantisers[f"{kind}-coded"]
 
 
 def test_a_network_that_is_told_nothing_leaves_chance_alone(cache: Path) -> None:
