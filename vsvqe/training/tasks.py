@@ -38,7 +38,7 @@ from vsvqe.training.temporal import warped_difference
 from vsvqe.training.trainer import Unopposed
 
 VALIDATION_SIDE = {1: 256, 2: 160, 4: 80}
-# What the filters will be told of the quantiser is an estimate: the deviation of its error, and what
+# What the filters will be told of the quantiser is an estimate: how far off it is, and what
 # share of the way to this quantiser, at most, it goes too far with finer ones. Of clips that it was
 # not trained on it told 14 for clean ones (8 to 26), 27 for 20, 29 for 24, and 36 for 36.
 QUANTISER_DOUBT = 2.0
