@@ -103,7 +103,8 @@ def test_a_part_is_a_part_of_the_whole(box):
         rows, columns = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
         half = tuple(slice(s.start // 2, s.stop // 2) for s in (rows, columns))
         assert np.array_equal(part, whole[half])
-        assert np.array_equal(Sampling(part, box).chroma(u), Sampling(whole).chroma(u)[half])
+        (chroma,), (wanted,) = (s.chroma([u]) for s in (Sampling(part, box), Sampling(whole)))
+        assert np.array_equal(chroma, wanted[half])
         luma, wanted = Sampling(part, box).luma(y), Sampling(whole).luma(y)[rows, columns]
         # The flow of the pixels next to the edge of the part is extrapolated.
         assert np.array_equal(luma[1:-1, 1:-1], wanted[1:-1, 1:-1])
@@ -138,7 +139,14 @@ def test_planes_are_sampled_bicubically():
     assert np.abs(Sampling(moved).luma(y) - wanted).max() < 0.01
     rows, columns = np.mgrid[:32, :48].astype(np.float64)
     wanted = cubic(u, rows + moved[..., 1] / 2, columns + moved[..., 0] / 2)
-    assert np.abs(Sampling(moved).chroma(u) - wanted).max() < 0.01
+    assert np.abs(Sampling(moved).chroma([u])[0] - wanted).max() < 0.01
+
+
+def test_stripes_are_rows_of_the_whole():
+    sampling, y = Sampling(smooth_field(32, 48, 3).astype(np.float32) / UNITS), texture(64, 96)
+    stripes = [slice(0, 8), slice(24, 32), slice(56, 64)]
+    wanted = np.concatenate([sampling.luma(y)[stripe] for stripe in stripes])
+    assert np.array_equal(sampling.stripes(y, stripes), wanted)
 
 
 def test_a_window_holds_the_same_content_in_every_frame():

@@ -109,7 +109,7 @@ def quantisers(codes: NDArray[np.uint8], reach: int) -> list[float]:
     (card,) = cards.list_models("quantiser")
     session = ort.InferenceSession(str(card.path), providers=["CPUExecutionProvider"])
     height, width = codes.shape[1:]
-    every = math.ceil(height // 8 * 8 * width / 200_000)
+    every = math.ceil(height // 8 * 8 * width / 100_000)
     rows = [8 * stripe + row for stripe in range(0, height // 8, every) for row in range(8)]
 
     def tell(own: NDArray[np.uint8], following: NDArray[np.uint8]) -> float:
@@ -153,7 +153,7 @@ def aligned_window(
             continue
         sampling = alignment.Sampling(alignment.displacements(steps)[-1])
         lumas.append(sampling.luma(y[other]))
-        chromas += [sampling.chroma(plane) for plane in uv[other]]
+        chromas += list(sampling.chroma(uv[other]))
     return {"y": np.stack(lumas)[None], "uv": np.stack(chromas)[None]}
 
 

@@ -17,7 +17,7 @@ _MODEL = "quantiser-v3"
 # Rows of its blocks. Of frames with more samples than are enough, stripes are left out evenly: it
 # tells the same of them, and large frames take no longer.
 _STRIPE = 8
-_ENOUGH = 200_000
+_ENOUGH = 100_000
 
 # Estimated quantisers at which `strength="auto"` leaves the picture alone, and from which on it
 # does all that the model asks for.
@@ -81,10 +81,11 @@ class Meter:
         """
         card = find(_MODEL, "quantiser")
         assert isinstance(card, Card)
-        stripes = height // _STRIPE
-        self._every = -(-stripes * _STRIPE * width // _ENOUGH)
-        self._stripes = (stripes, _STRIPE, width)
-        shape = (1, 2, -(-stripes // self._every) * _STRIPE, width)
+        rows = height // _STRIPE * _STRIPE
+        every = -(-rows * width // _ENOUGH)
+        self.stripes = [slice(top, top + _STRIPE) for top in range(0, rows, every * _STRIPE)]
+        """The rows that it looks at."""
+        shape = (1, 2, len(self.stripes) * _STRIPE, width)
         request = SessionRequest(
             model=card.path,
             sha256=card.sha256,
@@ -101,15 +102,13 @@ class Meter:
         """Returns the quantiser of a frame.
 
         Args:
-            own: Its luma, 8 bits of limited range, H x W.
-            following: That of the next frame, brought to where its content is.
+            own: The stripes of its luma, 8 bits of limited range, one below the other.
+            following: Those of the next frame, brought to where its content is.
         """
         with self._couples.borrowed() as (couple,):
-            for luma, given in zip(couple[0], (own, following), strict=True):
-                stripes = given[: self._stripes[0] * _STRIPE].reshape(self._stripes)
-                kept = luma.reshape(-1, *self._stripes[1:])
-                np.subtract(stripes[:: self._every], np.float32(16), out=kept)
-                kept *= np.float32(1 / 219)
+            for luma, codes in zip(couple[0], (own, following), strict=True):
+                np.subtract(codes, np.float32(16), out=luma)
+                luma *= np.float32(1 / 219)
             quantiser = np.empty(1, np.float32)
             self._session.run([couple], [quantiser])
         return float(quantiser[0])
@@ -120,7 +119,8 @@ class Meter:
         Args:
             luma: In [0, 1], H x W.
         """
-        codes = np.clip(np.rint(219 * luma + 16), 0, 255).astype(np.uint8)
+        looked_at = np.concatenate([luma[stripe] for stripe in self.stripes])
+        codes = np.clip(np.rint(219 * looked_at + 16), 0, 255).astype(np.uint8)
         return self(codes, codes)
 
 

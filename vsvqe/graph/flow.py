@@ -1,8 +1,9 @@
 """Flow between consecutive frames: once per pair, kept by the core's cache, carried as a prop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 import vapoursynth as vs
@@ -16,9 +17,21 @@ _FLOW = "_VQEFlow"
 _NUMBER = "_VQENumber"
 _TOLD = "_VQETold"
 
-type Meter = Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
-"""Takes the luma of a frame, and that of the next one brought to where its content is, both 8 bits
-of limited range; tells something about the frame."""
+
+class Meter(Protocol):
+    """Tells something about a frame."""
+
+    @property
+    def stripes(self) -> Sequence[slice]:
+        """The rows that it looks at, from an even one to an even one."""
+
+    def __call__(self, own: NDArray[np.uint8], following: NDArray[np.uint8]) -> float:
+        """Tells it by the stripes of the luma, 8 bits of limited range, one below the other.
+
+        Args:
+            own: Of the frame.
+            following: Of the next one, brought to where the content of the frame is.
+        """
 
 
 def annotated(
@@ -97,5 +110,6 @@ def _measured(back: bool, meter: Meter | None, n: int, f: Sequence[vs.VideoFrame
     if meter is not None and not np.array_equal(first, second):
         (moved,) = displacements([onward])
         assert moved is not None
-        result.props[_TOLD] = meter(first, Sampling(moved).luma(second))
+        own = np.concatenate([first[stripe] for stripe in meter.stripes])
+        result.props[_TOLD] = meter(own, Sampling(moved).stripes(second, meter.stripes))
     return result

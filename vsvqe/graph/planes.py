@@ -7,7 +7,7 @@ model sees a 4:2:0 version, but their own chroma resolution is untouched.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import vapoursynth as vs
@@ -76,6 +76,7 @@ class PlaneReader:
         frames: Sequence[vs.VideoFrame],
         y: NDArray[np.float32],
         uv: NDArray[np.float32],
+        wanted: Iterable[int] | None = None,
     ) -> None:
         """Fills the model's inputs.
 
@@ -83,14 +84,15 @@ class PlaneReader:
             frames: T of them.
             y: Takes the luma, T x 1 x H x W, 0 to 1.
             uv: Takes the chroma, T x 2 x H/2 x W/2, -0.5 to 0.5; untouched for grey clips.
+            wanted: Indices of the frames to read; all by default.
 
         Raises:
             ValueError: A float clip holds NaN or infinity.
         """
-        for t, frame in enumerate(frames):
+        for t in range(len(frames)) if wanted is None else wanted:
             targets = [y[t, 0]] if self._grey else [y[t, 0], uv[t, 0], uv[t, 1]]
             for plane, target in enumerate(targets):
-                self._read(np.asarray(frame[plane]), plane, target)
+                self._read(np.asarray(frames[t][plane]), plane, target)
 
     def _read(self, samples: NDArray[np.generic], plane: int, target: NDArray[np.float32]) -> None:
         if self._float:

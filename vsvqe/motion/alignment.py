@@ -150,25 +150,50 @@ class Sampling:
         height, width = self._moved.shape[:2]
         out = np.empty((2 * height, 2 * width), plane.dtype) if out is None else out
         for top, bottom in _bands(height, 2 * width):
-            # A row more at each side, so that bands meet as if they were one.
-            above, below = max(top - 1, 0), min(bottom + 1, height)
-            wide = (2 * width, 2 * (below - above))
-            rows = cv2.resize(self._moved[above:below], wide, interpolation=cv2.INTER_LINEAR)
-            points = np.asarray(rows, np.float32)[2 * (top - above) : 2 * (bottom - above)]
-            points += _grid(self._top + 2 * top, self._left, *points.shape[:2])
-            _sampled(plane, points, cv2.INTER_CUBIC, out[2 * top : 2 * bottom])
+            self._band(plane, top, bottom, out[2 * top : 2 * bottom])
         return out
 
-    def chroma(self, plane: Plane, out: Plane | None = None) -> Plane:
-        """Does the same to a chroma plane, H / 2 x W / 2."""
+    def stripes(self, plane: Plane, stripes: Sequence[slice]) -> Plane:
+        """Resamples some rows of the luma, as ``luma`` does all.
+
+        Args:
+            plane: As there.
+            stripes: Runs of rows, from an even one to an even one.
+
+        Returns:
+            These rows of the content, one run below the other.
+        """
+        rows = sum(stripe.stop - stripe.start for stripe in stripes)
+        out = np.empty((rows, 2 * self._moved.shape[1]), plane.dtype)
+        done = 0
+        for stripe in stripes:
+            more = done + stripe.stop - stripe.start
+            self._band(plane, stripe.start // 2, stripe.stop // 2, out[done:more])
+            done = more
+        return out
+
+    def _band(self, plane: Plane, top: int, bottom: int, out: Plane) -> None:
+        """Resamples the luma at some rows of the flow."""
         height, width = self._moved.shape[:2]
-        out = np.empty((height, width), plane.dtype) if out is None else out
+        # A row more at each side, so that bands meet as if they were one.
+        above, below = max(top - 1, 0), min(bottom + 1, height)
+        wide = (2 * width, 2 * (below - above))
+        rows = cv2.resize(self._moved[above:below], wide, interpolation=cv2.INTER_LINEAR)
+        points = np.asarray(rows, np.float32)[2 * (top - above) : 2 * (bottom - above)]
+        points += _grid(self._top + 2 * top, self._left, *points.shape[:2])
+        _sampled(plane, points, cv2.INTER_CUBIC, out)
+
+    def chroma(self, planes: Sequence[Plane], out: Plane | None = None) -> Plane:
+        """Does the same to chroma planes, each H / 2 x W / 2; gives one array of all of them."""
+        height, width = self._moved.shape[:2]
+        out = np.empty((len(planes), height, width), planes[0].dtype) if out is None else out
         for top, bottom in _bands(height, width):
             # The chroma's siting moves the point where the flow is read by half a luma pixel at
             # most.
             points = self._moved[top:bottom] * np.float32(0.5)
             points += _grid(self._top // 2 + top, self._left // 2, *points.shape[:2])
-            _sampled(plane, points, cv2.INTER_CUBIC, out[top:bottom])
+            for plane, result in zip(planes, out, strict=True):
+                _sampled(plane, points, cv2.INTER_CUBIC, result[top:bottom])
         return out
 
 
@@ -219,16 +244,21 @@ def _sampled(
     return result
 
 
-@lru_cache(maxsize=16)
+# Grids are kept in few sizes: parts of planes lie anywhere in them.
+_GRID_STEP = 512
+
+
+@lru_cache(maxsize=8)
 def _whole_grid(height: int, width: int) -> NDArray[np.float32]:
-    y, x = np.mgrid[:height, :width]
-    return np.stack((x, y), axis=2).astype(np.float32)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return np.stack((x, y), axis=2)
 
 
 def _grid(top: int, left: int, height: int, width: int) -> NDArray[np.float32]:
     """Returns the (x, y) of every sample of a part of a plane."""
-    whole = _whole_grid(height, width)
-    return whole if top == left == 0 else whole + np.array((left, top), np.float32)
+    bottom, right = top + height, left + width
+    sides = (-(-side // _GRID_STEP) * _GRID_STEP for side in (bottom, right))
+    return _whole_grid(*sides)[top:bottom, left:right]
 
 
 def alignment(
@@ -269,8 +299,7 @@ def alignment(
             np.copyto(out_uv[2 * k : 2 * k + 2], uv[centre])
             return
         sampling.luma(y[other], out_y[k])
-        for plane in range(2):
-            sampling.chroma(uv[other, plane], out_uv[2 * k + plane])
+        sampling.chroma(uv[other], out_uv[2 * k : 2 * k + 2])
 
     return [partial(fill, k) for k in range(len(offsets))]
 

@@ -287,7 +287,7 @@ def _aligned(
             continue
         other = min(max(frame + offset, 0), last)
         y = sampling.luma(damaged.y[other])
-        u, v = (sampling.chroma(plane[other]) for plane in (damaged.u, damaged.v))
+        u, v = sampling.chroma((damaged.u[other], damaged.v[other]))
         pictures.append(Planes(y[None], u[None], v[None]))
     return Planes(*(np.concatenate(plane) for plane in zip(*pictures, strict=True)))
 
