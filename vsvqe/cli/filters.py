@@ -121,7 +121,8 @@ ENTRIES = (
             Setting(
                 "superres-model",
                 "model",
-                "Of --superres: balanced, fast, real, or the path of an .onnx file or checkpoint.",
+                "Of --superres: balanced, fast, best, real, or the path of an .onnx file or a "
+                "checkpoint.",
                 _model("superres"),
             ),
             Setting("detail", "detail", "Of --superres: 0 (faithful) to 1 (texture). [0]", float),
