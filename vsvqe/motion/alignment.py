@@ -180,7 +180,8 @@ class Sampling:
         wide = (2 * width, 2 * (below - above))
         rows = cv2.resize(self._moved[above:below], wide, interpolation=cv2.INTER_LINEAR)
         points = np.asarray(rows, np.float32)[2 * (top - above) : 2 * (bottom - above)]
-        points += _grid(self._top + 2 * top, self._left, *points.shape[:2])
+        # Of the whole part, so that there is one grid for all its bands.
+        points += _grid(self._top, self._left, 2 * height, 2 * width)[2 * top : 2 * bottom]
         _sampled(plane, points, cv2.INTER_CUBIC, out)
 
     def chroma(self, planes: Sequence[Plane], out: Plane | None = None) -> Plane:
@@ -191,7 +192,7 @@ class Sampling:
             # The chroma's siting moves the point where the flow is read by half a luma pixel at
             # most.
             points = self._moved[top:bottom] * np.float32(0.5)
-            points += _grid(self._top // 2 + top, self._left // 2, *points.shape[:2])
+            points += _grid(self._top // 2, self._left // 2, height, width)[top:bottom]
             for plane, result in zip(planes, out, strict=True):
                 _sampled(plane, points, cv2.INTER_CUBIC, result[top:bottom])
         return out
