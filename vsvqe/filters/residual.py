@@ -132,8 +132,8 @@ def residuals(
     def process(window: Sequence[vs.VideoFrame], out: Sequence[chunks.Picture]) -> None:
         with workspace.borrowed() as (y, uv, *others):
             inputs, outputs = others[: -2 * branches], others[-2 * branches :]
-            seen_of = {overlap + i + k for i in range(len(out)) for k in card.offsets}
-            reader.read(window, y, uv, seen_of if card.aligned else None)
+            looked_at = {overlap + i + k for i in range(len(out)) for k in card.offsets}
+            reader.read(window, y, uv, looked_at if card.aligned else None)
             if card.aligned:
                 steps = flow.steps(window)
                 chained = side_by_side(
