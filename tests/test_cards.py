@@ -115,6 +115,13 @@ def test_card_with_an_odd_quantiser_map(models, bounds):
     assert "deblock-balanced-v3.json" in message
 
 
+def test_card_with_an_unknown_kernel(models):
+    path = models / "deblock-balanced-v3.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"kernel": "sinc"}))
+    cards._cards.cache_clear()
+    assert "deblock-balanced-v3.json" in refused("kernel is 'sinc', known are bicubic, bilinear")
+
+
 @pytest.mark.parametrize("fields", [{"aligned": False}, {"offsets": [-1, 0]}, {"branches": ["a"]}])
 def test_card_of_a_model_that_can_not_be_told_the_quantiser(models, fields):
     path = models / "deblock-balanced-v3.json"

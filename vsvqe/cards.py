@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .checkpoints import SUFFIXES
 from .inference.errors import ModelError
+from .motion.alignment import KERNELS, Kernel
 
 _FILES = (".onnx", *SUFFIXES)
 
@@ -37,6 +38,8 @@ class Card:
     """The frames that it sees to enhance one, relative to that one."""
     aligned: bool
     """Whether it wants the others brought to where the content of the enhanced one is."""
+    kernel: Kernel = "bicubic"
+    """By which these are resampled."""
     receptive_field: int
     """Luma pixels of the input, to one side, that an output pixel depends on."""
     base: str | None
@@ -233,6 +236,8 @@ def _read_cards() -> Iterator[Card]:
                 "response": tuple(map(tuple, fields.get("response", ()))),
                 "quantiser_map": _quantiser_map(fields),
             }
+            if fields.get("kernel", "bicubic") not in KERNELS:
+                raise ValueError(f"kernel is {fields['kernel']!r}, known are {', '.join(KERNELS)}")
             yield Card(**fields | tuples)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ModelError(f"the model card {path} can't be read: {error}") from error

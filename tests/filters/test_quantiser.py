@@ -94,7 +94,7 @@ def by_network(net, clip, qp=None):
     given = [qp] * len(frames) if qp is not None else quantisers(codes, net.window.radius)
     result = []
     for n, told in enumerate(given):
-        seen = aligned_window(y[:, 0], uv, codes, n, net.window.offsets)
+        seen = aligned_window(y[:, 0], uv, codes, n, net.window.offsets, net.window.kernel)
         planes = torch.from_numpy(seen["y"]), torch.from_numpy(seen["uv"]).unflatten(1, (-1, 2))
         with torch.no_grad():
             luma, chroma = net.residuals(*planes, torch.tensor([told], dtype=torch.float32))

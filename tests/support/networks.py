@@ -18,7 +18,7 @@ def told(folder: Path) -> PlanesNet:
     Args:
         folder: Of model cards.
     """
-    window = Window((-1, 0, 1), aligned=True)
+    window = Window((-1, 0, 1), aligned=True, kernel="bilinear")
     torch.manual_seed(0)
     net = PlanesNet(window, 1, 8, 1, responsive=True, quantiser_map=True)
     spread = {"neighbours": 0.02, "tail": 0.1, "response": 0.1, "quantiser_map": 0.1}

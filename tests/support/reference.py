@@ -76,7 +76,9 @@ def residuals(
     )
     for n in range(len(frames)):
         if card["aligned"]:
-            window = aligned_window(y[:, 0], uv, codes, n, card["offsets"])
+            window = aligned_window(
+                y[:, 0], uv, codes, n, card["offsets"], card.get("kernel", "bicubic")
+            )
             if card.get("quantiser_map"):
                 level = np.interp(given[n], card["quantiser_map"], (-1.0, 1.0))
                 plane = np.full_like(window["uv"][:, :1], level)
@@ -139,6 +141,7 @@ def aligned_window(
     codes: NDArray[np.uint8],
     n: int,
     offsets: Sequence[int],
+    kernel: alignment.Kernel,
 ) -> dict[str, NDArray[np.float32]]:
     """The window of frame n with its neighbours sampled where its content is."""
     lumas, chromas = [], []
@@ -151,7 +154,7 @@ def aligned_window(
             lumas.append(y[n])
             chromas += list(uv[n])
             continue
-        sampling = alignment.Sampling(alignment.displacements(steps)[-1])
+        sampling = alignment.Sampling(alignment.displacements(steps)[-1], kernel=kernel)
         lumas.append(sampling.luma(y[other]))
         chromas += list(sampling.chroma(uv[other]))
     return {"y": np.stack(lumas)[None], "uv": np.stack(chromas)[None]}

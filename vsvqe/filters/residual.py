@@ -144,6 +144,7 @@ def residuals(
                         steps,
                         overlap + i,
                         card.offsets,
+                        card.kernel,
                         inputs[0][i],
                         inputs[1][i],
                     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,6 +20,10 @@ from numpy.typing import NDArray
 type Plane = NDArray[Any]
 type Field = NDArray[np.int16]
 """Flow of a pair of frames: H / 2 x W / 2 x (right, down), in 1/64 luma pixels."""
+type Kernel = Literal["bicubic", "bilinear"]
+"""By which planes are resampled: Keys' with a = -0.75, or what takes a third of its time."""
+
+KERNELS: dict[Kernel, int] = {"bicubic": cv2.INTER_CUBIC, "bilinear": cv2.INTER_LINEAR}
 
 
 class Step(NamedTuple):
@@ -127,18 +131,22 @@ def displacements(
 class Sampling:
     """Where the content of a part of a frame is in a neighbour, for its 4:2:0 planes."""
 
-    def __init__(self, moved: NDArray[np.float32], box: Box | None = None) -> None:
+    def __init__(
+        self, moved: NDArray[np.float32], box: Box | None = None, kernel: Kernel = "bicubic"
+    ) -> None:
         """Remembers where to sample.
 
         Args:
             moved: One of ``displacements``.
             box: The same as there.
+            kernel: By which.
         """
         self._moved = moved
+        self._kernel = KERNELS[kernel]
         self._top, self._left = (box.top, box.left) if box else (0, 0)
 
     def luma(self, plane: Plane, out: Plane | None = None) -> Plane:
-        """Resamples the luma of the neighbour, bicubically.
+        """Resamples the luma of the neighbour.
 
         Args:
             plane: H x W, 8 bits or float32; its edge samples stand in for what lies outside.
@@ -182,7 +190,7 @@ class Sampling:
         points = np.asarray(rows, np.float32)[2 * (top - above) : 2 * (bottom - above)]
         # Of the whole part, so that there is one grid for all its bands.
         points += _grid(self._top, self._left, 2 * height, 2 * width)[2 * top : 2 * bottom]
-        _sampled(plane, points, cv2.INTER_CUBIC, out)
+        _sampled(plane, points, self._kernel, out)
 
     def chroma(self, planes: Sequence[Plane], out: Plane | None = None) -> Plane:
         """Does the same to chroma planes, each H / 2 x W / 2; gives one array of all of them."""
@@ -194,7 +202,7 @@ class Sampling:
             points = self._moved[top:bottom] * np.float32(0.5)
             points += _grid(self._top // 2, self._left // 2, height, width)[top:bottom]
             for plane, result in zip(planes, out, strict=True):
-                _sampled(plane, points, cv2.INTER_CUBIC, result[top:bottom])
+                _sampled(plane, points, self._kernel, result[top:bottom])
         return out
 
 
@@ -215,6 +223,7 @@ def samplings(
     behind: Sequence[Field | None],
     offsets: Sequence[int],
     box: Box | None = None,
+    kernel: Kernel = "bicubic",
 ) -> list[Sampling | None]:
     """Works out where the content of a frame, or of a part of it, is in the frames of a window.
 
@@ -224,6 +233,7 @@ def samplings(
         behind: Flow from the frame to the previous one, and so on.
         offsets: Of the K frames of the window.
         box: Part of the frame that is wanted; everything by default.
+        kernel: By which it is to be sampled.
 
     Returns:
         For each frame of the window where to sample it; ``None`` where the frame itself is meant.
@@ -233,7 +243,7 @@ def samplings(
         onward[offset - 1] if offset > 0 else back[-offset - 1] if offset else None
         for offset in offsets
     )
-    return [None if field is None else Sampling(field, box) for field in moved]
+    return [None if field is None else Sampling(field, box, kernel) for field in moved]
 
 
 def _sampled(
@@ -268,6 +278,7 @@ def alignment(
     steps: Sequence[Step | None],
     centre: int,
     offsets: Sequence[int],
+    kernel: Kernel,
     out_y: NDArray[np.float32],
     out_uv: NDArray[np.float32],
 ) -> list[Callable[[], None]]:
@@ -279,6 +290,7 @@ def alignment(
         steps: From each frame of the run to the next, T - 1 of them.
         centre: Index of the frame.
         offsets: Of the K frames of the window.
+        kernel: By which the neighbours are resampled.
         out_y: Takes the luma, K x H x W.
         out_uv: Takes the chroma, 2 K x H / 2 x W / 2.
 
@@ -291,6 +303,7 @@ def alignment(
         [step and step.onward for step in ahead[: max(offsets)]],
         [step and step.back for step in behind[: -min(offsets)]],
         offsets,
+        kernel=kernel,
     )
 
     def fill(k: int) -> None:

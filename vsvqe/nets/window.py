@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from vsvqe.motion.alignment import Kernel
+
 
 class Window(NamedTuple):
     """The frames that a network sees to enhance one of them.
@@ -12,10 +14,12 @@ class Window(NamedTuple):
         offsets: Frames relative to the enhanced one, in order, 0 among them.
         aligned: Whether the neighbours are brought to where the content of the centre frame is,
             see ``vsvqe.motion.alignment``.
+        kernel: By which these are resampled.
     """
 
     offsets: tuple[int, ...]
     aligned: bool
+    kernel: Kernel = "bicubic"
 
     @property
     def centre(self) -> int:

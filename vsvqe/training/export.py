@@ -396,6 +396,7 @@ def _facts(net: PlanesNet | RefineNet | QuantiserNet) -> dict[str, Any]:
         "layout": "planes",
         "offsets": list(net.window.offsets),
         "aligned": net.window.aligned,
+        "kernel": net.window.kernel,
         "receptive_field": net.receptive_field,
         "base": None if net.scale == 1 else "bicubic",
         "response": _response(net),

@@ -278,6 +278,7 @@ def _aligned(
         [flows[n, 1] if n >= 0 else None for n in behind],
         window.offsets,
         box,
+        window.kernel,
     )
     own = _cut(damaged, np.array([frame]), box)
     pictures = []

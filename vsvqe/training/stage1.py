@@ -29,7 +29,7 @@ class Stage1:
         card = find(model, "deblock")
         assert isinstance(card, Card)
         self._card = card
-        self.window = Window(card.offsets, card.aligned)
+        self.window = Window(card.offsets, card.aligned, card.kernel)
         # Even, so that the chroma is cut where the luma is.
         self.margin = -(-card.receptive_field // 2) * 2
 
