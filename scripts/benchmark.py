@@ -91,6 +91,9 @@ def measure(job: dict[str, object]) -> dict[str, float]:
     """Runs one contestant in this process; returns frames per second and peak memory in MiB."""
     import psutil
 
+    # As in a script: before there are threads.
+    import vsvqe  # noqa: F401
+
     process = psutil.Process()
     peak = 0
     watching = threading.Event()

@@ -8,6 +8,8 @@ lists what is shipped, ``Backend`` names the engines.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .graph.memory import limit_heaps
+
 if TYPE_CHECKING:
     from .cards import Card, list_models
     from .filters.astf import ASTF
@@ -27,6 +29,10 @@ _HOMES = {
     "SuperRes": "filters.superres",
     "list_models": "cards",
 }
+
+
+# Now: sources and engines start threads.
+limit_heaps()
 
 
 def __getattr__(name: str) -> Any:

@@ -37,7 +37,6 @@ def rendered(
         border: See ``Stabilize``.
         kernel: See ``warp.sample``.
     """
-    memory.limit_heaps()
     edge: warp.Edge = border if border in _EDGES else "mirror"  # type: ignore[assignment]
     shifted = {0: held} | {
         distance: _shifted(held, distance)

@@ -66,7 +66,6 @@ def in_chunks(
     Returns:
         A clip of the same length with the props of ``clip``.
     """
-    memory.limit_heaps()
     length, overlap = plan.length, plan.overlap
     window = length + 2 * overlap
     total = clip.num_frames
