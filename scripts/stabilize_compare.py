@@ -203,6 +203,11 @@ SPEED_OPTIONS = {
     "Stabilize, and the file is new": ("", 0),
     'Stabilize, border="mirror"': (", border='mirror'", 4),
 }
+# Its own default is bilinear, which Stabilize does not offer: pictures get softer by it.
+VIDSTAB_OPTIONS = {
+    "vidstab, two passes": "",
+    "vidstab, two passes, bicubic": ":interpol=bicubic",
+}
 SCRIPT = """\
 import vapoursynth as vs
 import vsvqe as vqe
@@ -248,8 +253,10 @@ def speed(path: Path, heights: Sequence[int], frames: int, turns: int) -> list[s
     with tempfile.TemporaryDirectory() as folder:
         for height in heights:
             clip = at_height(path, height, frames, Path(folder) / f"{height}.mp4")
-            passes = vidstab_passes(clip, "", Path(folder) / "transforms.trf")
-            contestants = {"vidstab, two passes": [[*one, "-f", "null", "-"] for one in passes]}
+            contestants = {}
+            for name, options in VIDSTAB_OPTIONS.items():
+                passes = vidstab_passes(clip, options, Path(folder) / "transforms.trf")
+                contestants[name] = [[*one, "-f", "null", "-"] for one in passes]
             count = core.bs.VideoSource(str(clip), cachemode=4, cachepath=folder).num_frames
             for name, (options, mode) in SPEED_OPTIONS.items():
                 script = Path(folder) / f"{height}-{len(contestants)}.vpy"
