@@ -39,10 +39,11 @@ from vsvqe.evaluation.report import fill_section
 from vsvqe.inference.session import SessionRequest, open_session
 from vsvqe.nets.blocks import Convolution, ExpandedConv, conv3x3, separable3x3
 from vsvqe.nets.planes import PlanesNet
+from vsvqe.nets.quantiser_map import filled
 from vsvqe.training.beginnings import start_from
 from vsvqe.training.designs import DESIGNS
 from vsvqe.training.export import planes_model
-from vsvqe.training.pairs import DAMAGED, Pairs
+from vsvqe.training.pairs import DAMAGED, Batch, Pairs
 from vsvqe.training.slimming import Arrays, pruned, quantise
 from vsvqe.training.store import Store
 from vsvqe.training.tasks import Distillation, Restoration, gains
@@ -105,28 +106,29 @@ class Study:
         torch.manual_seed(1)
         base = self.base
         return PlanesNet(
-            base.window, base.scale, base.channels, len(base.blocks), hidden, convolution
+            base.window,
+            base.scale,
+            base.channels,
+            len(base.blocks),
+            hidden,
+            convolution,
+            responsive=base.response is not None,
+            quantiser_map=base.quantiser_map is not None,
         )
 
     def add(self, name: str, net: PlanesNet) -> Path:
         """Exports a network and adds its row."""
         path: Path = self._options.out / f"{len(self.rows)}.onnx"
         onnx.save(planes_model(net.eval()), path)
-        return self.add_file(name, path)
+        return self.add_file(name, path, net)
 
-    def add_file(self, name: str, path: Path) -> Path:
-        """Adds the row of an ONNX file."""
+    def add_file(self, name: str, path: Path, net: PlanesNet) -> Path:
+        """Adds the row of an ONNX file that was made of a network."""
         weights = onnx.load(path).graph.initializer
         parameters = sum(int(np.prod(w.dims)) for w in weights if len(w.dims) in (1, 4))
-        through = session_windows(path)
         scale = self.base.scale
-        measured = gains(
-            self.valid,
-            DAMAGED[scale],
-            self.base.window,
-            scale,
-            lambda batch: through(batch.y, batch.uv),
-        )
+        restored = through(path, net)
+        measured = gains(self.valid, DAMAGED[scale], self.base.window, scale, restored)
         self.rows.append(Row(name, path, parameters, measured, {}))
         log.info("%s: %s", name, measured)
         return path
@@ -138,7 +140,7 @@ class Study:
             self.pairs.batch(np.random.default_rng((7, n)), 1, 160, window)
             for n in range(CALIBRATION)
         )
-        return [{"y": b.y.numpy(), "uv": b.uv.flatten(1, 2).numpy()} for b in batches]
+        return [inputs(batch, self.base) for batch in batches]
 
 
 def trained(out: Path) -> PlanesNet:
@@ -149,24 +151,32 @@ def trained(out: Path) -> PlanesNet:
     return net.eval()
 
 
-def session_windows(path: Path) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Returns what an ONNX model does to windows."""
+def inputs(batch: Batch, net: PlanesNet) -> Arrays:
+    """Returns a batch as a network's ONNX model takes it."""
+    chroma = batch.uv.flatten(1, 2)
+    if net.quantiser_map is not None:
+        chroma = torch.cat((chroma, filled(batch.quantiser, *chroma.shape[-2:])), dim=1)
+    return {"y": batch.y.numpy(), "uv": chroma.numpy()}
+
+
+def through(path: Path, net: PlanesNet) -> Callable[[Batch], tuple[Tensor, Tensor]]:
+    """Returns what an ONNX model gives for a batch, told the quantiser as its network is."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
-    def windows(y: Tensor, uv: Tensor) -> tuple[Tensor, Tensor]:
-        inputs = {"y": y.numpy(), "uv": uv.flatten(1, 2).numpy()}
-        luma, chroma = session.run(None, inputs)
-        return torch.from_numpy(luma), torch.from_numpy(chroma)
+    def restored(batch: Batch) -> tuple[Tensor, Tensor]:
+        luma, chroma = map(torch.from_numpy, session.run(None, inputs(batch, net)))
+        return net.weighed((luma, chroma), batch.quantiser)
 
-    return windows
+    return restored
 
 
-def time_all(rows: list[Row], frames: int) -> None:
+def time_all(rows: list[Row], base: PlanesNet) -> None:
     """Times all models on both engines, in turns."""
     rng = np.random.default_rng(0)
+    frames, told = len(base.window.offsets), base.quantiser_map is not None
     shapes = {
         "y": (1, frames, HEIGHT, WIDTH),
-        "uv": (1, 2 * frames, HEIGHT // 2, WIDTH // 2),
+        "uv": (1, 2 * frames + told, HEIGHT // 2, WIDTH // 2),
     }
     arrays = [rng.random(shape, np.float32) for shape in shapes.values()]
     out = [
@@ -258,10 +268,10 @@ def main() -> None:
             study.add(f"finished, pruned to {hidden}, {steps // 2} steps more", settled)
     eight, sixteen = options.out / "int8.onnx", options.out / "fp16.onnx"
     quantise(whole, eight, study.calibration())
-    study.add_file("finished, 8 bits inside", eight)
+    study.add_file("finished, 8 bits inside", eight, base)
     onnx.save(convert_float_to_float16(onnx.load(whole), keep_io_types=True), sixteen)
-    study.add_file("finished, fp16", sixteen)
-    time_all(study.rows, len(base.window.offsets))
+    study.add_file("finished, fp16", sixteen, base)
+    time_all(study.rows, base)
     fill_section(options.page, "slimming", table(study.rows))
 
 

@@ -84,10 +84,10 @@ class WindowNet(nn.Module):
             uv: As for ``windows``.
             quantiser: Of every window, `[N]`.
         """
-        return self._weighed(self.windows(y, uv), quantiser)
+        return self.weighed(self.windows(y, uv), quantiser)
 
-    def _weighed(self, planes: tuple[Tensor, Tensor], quantiser: Tensor) -> tuple[Tensor, Tensor]:
-        """Multiplies residuals by what the response says."""
+    def weighed(self, planes: tuple[Tensor, Tensor], quantiser: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns as much of residuals as the response says that the quantiser calls for."""
         if self.response is None:
             return planes
         luma, chroma = planes
@@ -175,7 +175,7 @@ class PlanesNet(WindowNet):
         """Returns what the quantiser calls for; see ``WindowNet``."""
         if self.quantiser_map is None:
             return super().residuals(y, uv, quantiser)
-        return self._weighed(self.windows(y, uv, filled(quantiser, *uv.shape[-2:])), quantiser)
+        return self.weighed(self.windows(y, uv, filled(quantiser, *uv.shape[-2:])), quantiser)
 
     def windows(self, y: Tensor, uv: Tensor, plane: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Returns the residual of the centre frame of every window; see ``WindowNet``.

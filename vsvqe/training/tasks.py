@@ -122,8 +122,9 @@ class Distillation(Restoration):
     share: float = field(default=0.5, kw_only=True)
 
     def batch(self, rng: np.random.Generator) -> Batch:
-        """Draws a batch of the teacher's windows."""
-        return self.pairs.batch(rng, self.count, self.size, self.teacher.window)
+        """Draws a batch of the teacher's windows, resampled as the small network's are."""
+        window = self.teacher.window._replace(kernel=self.net.window.kernel)
+        return self.pairs.batch(rng, self.count, self.size, window)
 
     def loss(self, batch: Batch) -> Tensor:
         """Returns the error against the mean of clean frame and the teacher's result."""
