@@ -9,7 +9,7 @@ import torch
 
 from vsvqe.nets.discriminators import UNetDiscriminator
 from vsvqe.nets.planes import PlanesNet
-from vsvqe.nets.window import SINGLE
+from vsvqe.nets.window import SINGLE, Window
 from vsvqe.training.judge import Judge
 from vsvqe.training.pairs import REAL, Batch, Pairs
 from vsvqe.training.perceptual import Perceptual, to_rgb
@@ -92,3 +92,16 @@ def test_a_judge_is_asked_of_rgb(cache: Path, data: Path) -> None:
     extra = loss(judged, batch) - loss(plain, batch)
     # Of an undecided judge, and the power iteration of its norms goes on.
     assert extra == pytest.approx(0.5 * judge.verdict(*pictures).item(), rel=0.01)
+
+
+def test_a_network_that_sees_the_quantiser_is_told_it(cache: Path, data: Path) -> None:
+    window = Window((0, 1), aligned=True)
+    net = PlanesNet(window, 4, channels=8, blocks=1, quantiser_map=True)
+    torch.manual_seed(4)
+    for weights in (net.tail.weight, net.quantiser_map.departure):
+        torch.nn.init.normal_(weights, std=0.1)
+    task = replace(detail(cache, data, 0.0), net=net)
+    batch = task.batch(np.random.default_rng(3))._replace(quantiser=torch.full((4,), 20.0))
+    coarser = batch._replace(quantiser=torch.full((4,), 40.0))
+    assert loss(task, coarser) != pytest.approx(loss(task, batch))
+    assert loss(task, batch) == loss(task, batch)

@@ -31,7 +31,7 @@ _AS_THEY_ARE = Window((-2, -1, 0, 1, 2), aligned=False)
 _DEBLOCK = "Removes compression artifacts of H.264, HEVC and MPEG-4, from QP 20 to 42"
 _SUPERRES = "Doubles the size, of clean and of moderately compressed video"
 # Of LPIPS beside the absolute error where texture has to be made up.
-_REAL_PERCEPTUAL = 0.1
+_TEXTURE = 0.1
 # Of grids beside LPIPS, by four: cells of 8x8 pixels show sooner than smaller ones. By two it is
 # too much: where an edge needs some kinds of pixels more than others, flat pixels around it made up
 # for that.
@@ -125,7 +125,7 @@ def _real(net: nn.Module, material: Material, perceptual: Perceptual) -> tasks.D
         count=96 // net.scale**2,
         size=48,
         perceptual=perceptual,
-        weight=_REAL_PERCEPTUAL,
+        weight=_TEXTURE,
         grid_period=2 * net.scale,
     )
 
@@ -142,8 +142,8 @@ def _detail(net: nn.Module, material: Material) -> tasks.Detail:
         material.valid,
         count=8,
         size=72,
-        perceptual=_perceptual(material),
-        views=_HALVED,
+        perceptual=_perceptual(material, _BANK),
+        weight=_TEXTURE,
     )
 
 
@@ -207,8 +207,8 @@ DESIGNS = {
     ),
     "superres-x2-detail": Design(
         "Doubles the size with crisper texture, at some cost in PSNR; begins with "
-        "superres-x2-plain.",
-        lambda: PlanesNet(_AROUND, 2, channels=48, blocks=4),
+        "superres-x2-balanced.",
+        lambda: PlanesNet(_CODED, 2, channels=48, blocks=4, quantiser_map=True),
         _detail,
         rate=2e-4,
     ),

@@ -85,13 +85,18 @@ class Restoration(Unopposed):
 
     def loss(self, batch: Batch) -> Tensor:
         """Returns the error of the restored frames."""
-        told = estimate_like(batch.quantiser) if self.net.heeds_quantiser else batch.quantiser
-        y, uv = self.net.residuals(batch.y, batch.uv, told)
+        y, uv = self.told(batch)
         y_error = batch.base_y + y - batch.target_y
         uv_error = batch.base_uv + uv - batch.target_uv
         if self.net.scale == 1:
             return relative_error(y_error, uv_error, batch.mse)
         return mixed_error(y_error, uv_error)
+
+    def told(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Returns the residuals of the network, told what an estimate may tell of the quantiser."""
+        heeded = self.net.heeds_quantiser
+        quantiser = estimate_like(batch.quantiser) if heeded else batch.quantiser
+        return self.net.residuals(batch.y, batch.uv, quantiser)
 
     def validate(self, net: nn.Module) -> dict[str, float]:
         """Returns the mean gain in PSNR-Y over the base, for every kind of damage."""
@@ -176,7 +181,7 @@ class Detail(Restoration):
 
     def loss(self, batch: Batch) -> Tensor:
         """Returns the absolute error plus the perceptual distance of the restored frames."""
-        residual_y, residual_uv = self.net.windows(batch.y, batch.uv)
+        residual_y, residual_uv = self.told(batch)
         y, uv = batch.base_y + residual_y, batch.base_uv + residual_uv
         absolute = (y - batch.target_y).abs().mean() + (uv - batch.target_uv).abs().mean()
         # Its differences of features are too fine for half precision.
@@ -202,7 +207,7 @@ class Detail(Restoration):
         for pair in find_pairs(self.valid, self.pairs.kinds, net.scale):
             batch = validation_batch(self.valid, pair, net.window, net.scale)
             with torch.no_grad():
-                y, uv = net.windows(batch.y, batch.uv)
+                y, uv = net.residuals(batch.y, batch.uv, batch.quantiser)
                 distance = self.perceptual.to(y.device).lpips(
                     batch.base_y + y, batch.base_uv + uv, batch.target_y, batch.target_uv
                 )
