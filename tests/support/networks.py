@@ -12,15 +12,16 @@ from vsvqe.training.export import export
 TOLD = "deblock-told-v1"
 
 
-def told(folder: Path) -> PlanesNet:
-    """Adds a model of Deblock, by the name of ``TOLD``, that is told the quantiser in every way.
+def told(folder: Path, *, quantiser_map: bool = True) -> PlanesNet:
+    """Adds a model of Deblock, by the name of ``TOLD``, that is told the quantiser.
 
     Args:
         folder: Of model cards.
+        quantiser_map: Whether in every way, or by its response alone.
     """
     window = Window((-1, 0, 1), aligned=True, kernel="bilinear")
     torch.manual_seed(0)
-    net = PlanesNet(window, 1, 8, 1, responsive=True, quantiser_map=True)
+    net = PlanesNet(window, 1, 8, 1, responsive=True, quantiser_map=quantiser_map)
     spread = {"neighbours": 0.02, "tail": 0.1, "response": 0.1, "quantiser_map": 0.1}
     for name, weights in net.named_parameters():
         if (part := name.partition(".")[0]) in spread:
