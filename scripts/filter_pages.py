@@ -62,9 +62,9 @@ def deblock(original: vs.VideoNode, folder: Path) -> Image.Image:
     return sheet(
         original,
         Column("x264 CRF 34", damaged),
-        Column("deblock-fast-v3", vqe.Deblock(damaged, model="fast")),
-        Column("deblock-balanced-v3", vqe.Deblock(damaged)),
-        Column("deblock-best-v1", vqe.Deblock(damaged, model="best")),
+        Column("deblock-fast-v4", vqe.Deblock(damaged, model="fast")),
+        Column("deblock-balanced-v4", vqe.Deblock(damaged)),
+        Column("deblock-best-v2", vqe.Deblock(damaged, model="best")),
     )
 
 

@@ -8,7 +8,7 @@ Example:
     python scripts/train.py prepare --data data --cache cache
     python scripts/train.py train deblock-balanced --cache cache --out out/deblock --steps 60000
     python scripts/train.py plot --out out/deblock --picture curves.png
-    python scripts/train.py export --out out/deblock --models models --name deblock-balanced-v3
+    python scripts/train.py export --out out/deblock --models models --name deblock-balanced-v4
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from vsvqe.inference.session import SessionRequest, open_session
 pytestmark = pytest.mark.usefixtures("fresh_sessions")
 
 # Takes windows of so many frames.
-MODEL, FRAMES = "deblock-fast-v3", 4
+MODEL, FRAMES = "deblock-fast-v4", 4
 
 
 def request(side: int = 16, **changes) -> SessionRequest:

@@ -58,7 +58,7 @@ def test_a_shipped_model_is_what_a_network_that_begins_with_it_gives(card: cards
 
 def test_a_smaller_model_begins_a_larger_network(tmp_path: Path) -> None:
     """Blocks and a quantiser map that are new do nothing yet."""
-    card = cards.find("deblock-balanced-v3", "deblock")
+    card = cards.find("deblock-balanced-v4", "deblock")
     assert isinstance(card, cards.Card)
     smaller, larger = DESIGNS["deblock-balanced"].net(), DESIGNS["deblock-best"].net()
     start_from(smaller, card.path)

@@ -17,7 +17,7 @@ from .options import Options, errors_named, number, plane_indices
 from .quantiser import Weighing
 from .residual import prepared, residual
 
-DEFAULT_MODEL = "deblock-balanced-v3"
+DEFAULT_MODEL = "deblock-balanced-v4"
 
 
 def Deblock(

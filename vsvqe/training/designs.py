@@ -26,7 +26,6 @@ _CODED = Window((-2, -1, 0, 1, 2, 3, 4), aligned=True)
 # Half of what alignment costs beside the smallest network, for a hundredth of what it gains.
 _AHEAD = Window((0, 1, 2, 4), aligned=True, kernel="bilinear")
 _AROUND = Window((-2, -1, 0, 1, 2), aligned=True)
-_AS_THEY_ARE = Window((-2, -1, 0, 1, 2), aligned=False)
 
 _DEBLOCK = "Removes compression artifacts of H.264, HEVC and MPEG-4, from QP 20 to 42"
 _SUPERRES = "Doubles the size, of clean and of moderately compressed video"
@@ -142,8 +141,8 @@ def _detail(net: nn.Module, material: Material) -> tasks.Detail:
         material.valid,
         count=8,
         size=72,
-        perceptual=_perceptual(material, _BANK),
-        weight=_TEXTURE,
+        perceptual=_perceptual(material),
+        views=_HALVED,
     )
 
 
@@ -185,8 +184,8 @@ DESIGNS = {
         rate=3e-4,
     ),
     "superres-x2-fast": Design(
-        f"{_SUPERRES}, in little time; looks at five frames as they are.",
-        lambda: PlanesNet(_AS_THEY_ARE, 2, channels=32, blocks=4),
+        f"{_SUPERRES}, in little time; looks at four aligned frames; begins with deblock-fast.",
+        lambda: PlanesNet(_AHEAD, 2, channels=32, blocks=3, quantiser_map=True),
         _superres,
     ),
     "superres-x2-best": Design(
@@ -207,8 +206,8 @@ DESIGNS = {
     ),
     "superres-x2-detail": Design(
         "Doubles the size with crisper texture, at some cost in PSNR; begins with "
-        "superres-x2-balanced.",
-        lambda: PlanesNet(_CODED, 2, channels=48, blocks=4, quantiser_map=True),
+        "superres-x2-plain.",
+        lambda: PlanesNet(_AROUND, 2, channels=48, blocks=4),
         _detail,
         rate=2e-4,
     ),
@@ -221,8 +220,8 @@ DESIGNS = {
     ),
     "superres-x4-fast": Design(
         "Makes clean and moderately compressed video four times as large, in little time; looks at "
-        "five frames as they are; begins with superres-x2-fast.",
-        lambda: PlanesNet(_AS_THEY_ARE, 4, channels=32, blocks=4),
+        "four aligned frames; begins with superres-x2-fast.",
+        lambda: PlanesNet(_AHEAD, 4, channels=32, blocks=3, quantiser_map=True),
         _superres_by_four,
     ),
     "superres-x4-best": Design(
