@@ -14,7 +14,7 @@ from vsvqe.nets.window import Window
 from vsvqe.training.pairs import Batch
 
 # The model that ASTF refines; the card of the second stage names it.
-ASTF_STAGE1 = "deblock-balanced-v4"
+ASTF_STAGE1 = "deblock-balanced-v3"
 
 
 class Stage1:
