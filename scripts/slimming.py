@@ -173,10 +173,9 @@ def through(path: Path, net: PlanesNet) -> Callable[[Batch], tuple[Tensor, Tenso
 def time_all(rows: list[Row], base: PlanesNet) -> None:
     """Times all models on both engines, in turns."""
     rng = np.random.default_rng(0)
-    frames, told = len(base.window.offsets), base.quantiser_map is not None
     shapes = {
-        "y": (1, frames, HEIGHT, WIDTH),
-        "uv": (1, 2 * frames + told, HEIGHT // 2, WIDTH // 2),
+        "y": (1, len(base.window.offsets), HEIGHT, WIDTH),
+        "uv": (1, base.chroma_channels, HEIGHT // 2, WIDTH // 2),
     }
     arrays = [rng.random(shape, np.float32) for shape in shapes.values()]
     out = [

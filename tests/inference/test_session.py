@@ -20,15 +20,14 @@ from vsvqe.inference.session import SessionRequest, open_session
 
 pytestmark = pytest.mark.usefixtures("fresh_sessions")
 
-# Takes windows of so many frames, and so many planes of chroma, the quantiser map among them.
-MODEL, FRAMES, CHROMA = "deblock-fast-v4", 4, 9
+CARD = cards.find("fast", "deblock")
+FRAMES, CHROMA = len(CARD.offsets), CARD.chroma_channels
 
 
 def request(side: int = 16, **changes) -> SessionRequest:
-    (card,) = (card for card in cards.list_models() if card.name == MODEL)
     fields = {
-        "model": card.path,
-        "sha256": card.sha256,
+        "model": CARD.path,
+        "sha256": CARD.sha256,
         "shapes": (("y", (1, FRAMES, side, side)), ("uv", (1, CHROMA, side // 2, side // 2))),
         "half": False,
         **changes,

@@ -14,16 +14,18 @@ from vsvqe.training.export import export
 from vsvqe.training.losses import grid_error
 from vsvqe.training.pairs import Batch, Pairs
 from vsvqe.training.perceptual import Perceptual
-from vsvqe.training.stage1 import ASTF_STAGE1, Stage1
+from vsvqe.training.stage1 import Stage1
 from vsvqe.training.store import Store
 from vsvqe.training.tasks import Refinement
 from vsvqe.training.trainer import Settings, Trainer
+
+STAGE1 = "deblock-fast-v4"
 
 
 def net() -> RefineNet:
     """A small network that does something."""
     torch.manual_seed(0)
-    result = RefineNet(channels=8, blocks=1, branch_blocks=1)
+    result = RefineNet(STAGE1, channels=8, blocks=1, branch_blocks=1)
     for tail in result.tails.values():
         torch.nn.init.normal_(tail.weight, std=0.1)  # type: ignore[arg-type]
     return result
@@ -35,7 +37,7 @@ def perceptual(data: Path) -> Perceptual:
 
 
 def test_an_untrained_network_leaves_the_picture_alone() -> None:
-    residuals = RefineNet()(torch.rand(1, 1, 32, 24), torch.rand(1, 2, 16, 12))
+    residuals = RefineNet(STAGE1)(torch.rand(1, 1, 32, 24), torch.rand(1, 2, 16, 12))
     assert [tuple(r.shape) for r in residuals] == [(1, 1, 32, 24), (1, 2, 16, 12)] * 2
     assert all(not r.any() for r in residuals)
 
@@ -44,7 +46,7 @@ def test_the_exported_model_gives_both_branches_of_all_frames(tmp_path: Path) ->
     path = export(net(), tmp_path, "refiner", "For tests.", {})
     card = json.loads(path.with_suffix(".json").read_text())
     assert (card["task"], card["branches"]) == ("astf", ["texture", "smooth"])
-    assert card["refines"] == ASTF_STAGE1
+    assert card["refines"] == STAGE1
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     assert names == [f"{b}_{p}_residual" for b in card["branches"] for p in ("y", "uv")]
@@ -73,7 +75,7 @@ def test_receptive_field() -> None:
 
 
 def test_stage_1_of_a_crop_is_the_crop_of_stage_1() -> None:
-    stage1 = Stage1(ASTF_STAGE1)
+    stage1 = Stage1(STAGE1)
     frames, side, cut = len(stage1.window.offsets), 128, 16
     torch.manual_seed(0)
     y, uv = torch.rand(1, frames, side, side), torch.rand(1, frames, 2, side // 2, side // 2) - 0.5
@@ -83,7 +85,8 @@ def test_stage_1_of_a_crop_is_the_crop_of_stage_1() -> None:
         inner, half = slice(by, side - by), slice(by // 2, (side - by) // 2)
         a, b = y[..., inner, inner], uv[..., half, half]
         own, chroma = a[:, centre : centre + 1], b[:, centre]
-        return Batch(a, b, own, chroma, own, chroma, torch.zeros(1), torch.zeros(1))
+        quantiser = torch.tensor([32.0])
+        return Batch(a, b, own, chroma, own, chroma, torch.zeros(1), quantiser)
 
     whole = stage1.enhanced(batch(0), stage1.margin + cut)
     part = stage1.enhanced(batch(cut), stage1.margin)
@@ -133,7 +136,7 @@ def test_grids_of_every_period_up_to_eight(period: int) -> None:
 
 def test_validation_begins_at_stage_1(cache: Path, perceptual: Perceptual) -> None:
     task = refinement(cache, perceptual)
-    figures = task.validate(RefineNet(channels=8, blocks=1, branch_blocks=1))
+    figures = task.validate(RefineNet(STAGE1, channels=8, blocks=1, branch_blocks=1))
     for name, figure in figures.items():
         if name.endswith(("-texture", "-smooth")):
             assert figure == 0.0
@@ -169,6 +172,6 @@ def test_the_trainer_takes_it(cache: Path, perceptual: Perceptual, tmp_path: Pat
 
 def refinement(cache: Path, perceptual: Perceptual) -> Refinement:
     """A small training."""
-    small = RefineNet(channels=8, blocks=1, branch_blocks=1)
+    small = RefineNet(STAGE1, channels=8, blocks=1, branch_blocks=1)
     pairs, valid = Pairs(Store(cache, "[st]*"), 1), Store(cache, "valid-*")
-    return Refinement(small, pairs, valid, Stage1(ASTF_STAGE1), perceptual, count=2, size=64)
+    return Refinement(small, pairs, valid, Stage1(STAGE1), perceptual, count=2, size=64)

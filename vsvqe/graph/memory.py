@@ -49,7 +49,6 @@ def produced(frames: int, size: int, *, most: int = _FRAMES) -> None:
         trim(0)
 
 
-@cache
 def limit_heaps() -> None:
     """Has the threads of the process share heaps, unless its user said how many there are to be.
 

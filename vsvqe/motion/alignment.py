@@ -139,7 +139,7 @@ class Sampling:
         Args:
             moved: One of ``displacements``.
             box: The same as there.
-            kernel: By which.
+            kernel: By which planes are resampled.
         """
         self._moved = moved
         self._kernel = KERNELS[kernel]
@@ -233,7 +233,7 @@ def samplings(
         behind: Flow from the frame to the previous one, and so on.
         offsets: Of the K frames of the window.
         box: Part of the frame that is wanted; everything by default.
-        kernel: By which it is to be sampled.
+        kernel: By which they are resampled.
 
     Returns:
         For each frame of the window where to sample it; ``None`` where the frame itself is meant.

@@ -167,6 +167,12 @@ class PlanesNet(WindowNet):
         return 2 * (2 + 2 * len(self.blocks))
 
     @property
+    def chroma_channels(self) -> int:
+        """Channels of the chroma that the ONNX model takes; see ``Card.chroma_channels``."""
+        frames = len(self.window.offsets) if self.window.aligned else 1
+        return 2 * frames + (self.quantiser_map is not None)
+
+    @property
     def heeds_quantiser(self) -> bool:
         """Whether ``residuals`` depends on the quantiser."""
         return self.quantiser_map is not None or super().heeds_quantiser

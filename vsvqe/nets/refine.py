@@ -16,17 +16,24 @@ class RefineNet(nn.Module):
     """Two residuals on the 4:2:0 planes of a frame that was made faithful before.
 
     The layout is that of ``PlanesNet``: all convolutions run at half the luma resolution.
+
+    Attributes:
+        stage1: Name of the Deblock model whose pictures it refines.
     """
 
-    def __init__(self, channels: int = 32, blocks: int = 3, branch_blocks: int = 2) -> None:
+    def __init__(
+        self, stage1: str, channels: int = 32, blocks: int = 3, branch_blocks: int = 2
+    ) -> None:
         """Builds the network.
 
         Args:
+            stage1: Name of the Deblock model whose pictures it refines.
             channels: Feature channels.
             blocks: Residual blocks of the trunk.
             branch_blocks: Residual blocks of each branch.
         """
         super().__init__()
+        self.stage1 = stage1
         self.head = conv3x3(FRAME_CHANNELS, channels)
         self.blocks = nn.ModuleList(ResidualBlock(channels) for _ in range(blocks))
         self.branches = nn.ModuleDict(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,22 @@ def start_from(net: nn.Module, path: Path) -> None:
     """Loads the averaged weights of another training.
 
     A network may begin with those of one of fewer blocks, and a ``PlanesNet`` with those of a
-    smaller scale, and of one that knew less of the quantiser. At the same scale it gives at first
-    what that one gave. One that has no response leaves that of the other behind.
+    smaller scale, of one that knew less of the quantiser, and of an exported model that saw fewer
+    frames. At the same scale it gives at first what that one gave. One that has no response leaves
+    that of the other behind.
 
     Args:
         net: The network.
         path: A checkpoint, or an exported model with its card beside it.
 
     Raises:
-        ValueError: It is a model of another kind.
+        ValueError: It is a model of another kind, or sees frames that the network doesn't.
     """
     if path.suffix == ".onnx":
         weights = exported_weights(path)
+        if isinstance(net, PlanesNet):
+            name = "neighbours.weight"
+            weights[name] = _among(weights[name], _card(path)["offsets"], net.window.offsets)
     else:
         weights = torch.load(path, weights_only=True)["ema"]
     if isinstance(net, PlanesNet):
@@ -85,13 +90,39 @@ def exported_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         ValueError: It is a model of another kind.
     """
-    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    card = _card(path)
     if card["layout"] != "planes":
         raise ValueError(f"{path.name} holds no network that a training can begin with")
     layers = _convolutions(path)
     if card.get("branches"):
         return _refine_weights(layers, card["branches"])
     return _planes_weights(layers, card)
+
+
+def _card(path: Path) -> dict[str, Any]:
+    card: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    return card
+
+
+def _among(kernel: Tensor, offsets: Sequence[int], wanted: Sequence[int]) -> Tensor:
+    """Returns the kernel of the neighbours for more frames, of which the new ones do nothing yet.
+
+    Args:
+        kernel: That of the neighbours.
+        offsets: Of the frames that it sees, as those of a ``Window``.
+        wanted: Of the frames that it is to see.
+
+    Raises:
+        ValueError: Not all that it sees are among them.
+    """
+    missing = sorted(set(offsets) - set(wanted))
+    if missing:
+        raise ValueError(f"the model sees frames at {missing}, which the network doesn't")
+    places = [offset for offset in wanted if offset]
+    found = kernel.new_zeros(len(kernel), len(places), FRAME_CHANNELS, *kernel.shape[2:])
+    own = [places.index(offset) for offset in offsets if offset]
+    found[:, own] = torch.unflatten(kernel, 1, (len(own), FRAME_CHANNELS))
+    return found.flatten(1, 2)
 
 
 def _convolutions(path: Path) -> list[Layer]:

@@ -18,7 +18,7 @@ from vsvqe.training.judge import Judge
 from vsvqe.training.pairs import REAL, Pairs
 from vsvqe.training.perceptual import Perceptual, Views
 from vsvqe.training.quantisation import Quantisation
-from vsvqe.training.stage1 import ASTF_STAGE1, Stage1
+from vsvqe.training.stage1 import Stage1
 from vsvqe.training.store import Store
 
 # Encoders refine what they repeat: later frames tell more about a frame than earlier ones.
@@ -31,7 +31,7 @@ _AS_THEY_ARE = Window((-2, -1, 0, 1, 2), aligned=False)
 _DEBLOCK = "Removes compression artifacts of H.264, HEVC and MPEG-4, from QP 20 to 42"
 _SUPERRES = "Doubles the size, of clean and of moderately compressed video"
 # Of LPIPS beside the absolute error where texture has to be made up.
-_TEXTURE = 0.1
+_REAL_PERCEPTUAL = 0.1
 # Of grids beside LPIPS, by four: cells of 8x8 pixels show sooner than smaller ones. By two it is
 # too much: where an edge needs some kinds of pixels more than others, flat pixels around it made up
 # for that.
@@ -125,7 +125,7 @@ def _real(net: nn.Module, material: Material, perceptual: Perceptual) -> tasks.D
         count=96 // net.scale**2,
         size=48,
         perceptual=perceptual,
-        weight=_TEXTURE,
+        weight=_REAL_PERCEPTUAL,
         grid_period=2 * net.scale,
     )
 
@@ -149,9 +149,12 @@ def _detail(net: nn.Module, material: Material) -> tasks.Detail:
 
 def _refinement(net: nn.Module, material: Material) -> tasks.Refinement:
     assert isinstance(net, RefineNet)
-    pairs = Pairs(material.store, 1, stills_share=_REFINED_STILLS)
+    stage1, size = Stage1(net.stage1), 64
+    pairs = Pairs(
+        material.store, 1, stills_share=_REFINED_STILLS, smallest=size + 2 * stage1.margin
+    )
     perceptual = _perceptual(material, _BANK)
-    return tasks.Refinement(net, pairs, material.valid, Stage1(ASTF_STAGE1), perceptual)
+    return tasks.Refinement(net, pairs, material.valid, stage1, perceptual, size=size)
 
 
 def _perceptual(material: Material, bank_weight: float = 0.0) -> Perceptual:
@@ -219,18 +222,6 @@ DESIGNS = {
         _real_by_two,
         rate=3e-4,
     ),
-    "superres-x4-fast": Design(
-        "Makes clean and moderately compressed video four times as large, in little time; looks at "
-        "five frames as they are; begins with superres-x2-fast.",
-        lambda: PlanesNet(_AS_THEY_ARE, 4, channels=32, blocks=4),
-        _superres_by_four,
-    ),
-    "superres-x4-best": Design(
-        "Makes clean and moderately compressed video four times as large, as well as time allows; "
-        "looks at seven aligned frames; begins with superres-x2-best.",
-        lambda: PlanesNet(_CODED, 4, channels=48, blocks=12, quantiser_map=True),
-        _superres_by_four,
-    ),
     "superres-x4-balanced": Design(
         "Makes clean and moderately compressed video four times as large; looks at five aligned "
         "frames; begins with superres-x2-plain.",
@@ -253,13 +244,13 @@ DESIGNS = {
     ),
     "astf-fast": Design(
         "Refines what Deblock gives, towards texture and towards calm, for ASTF to fuse.",
-        lambda: RefineNet(channels=32, blocks=3, branch_blocks=2),
+        lambda: RefineNet("deblock-balanced-v4", channels=32, blocks=3, branch_blocks=2),
         _refinement,
     ),
     "astf-best": Design(
         "Refines what Deblock gives, towards texture and towards calm, for ASTF to fuse; takes its "
         "time; begins with astf-fast.",
-        lambda: RefineNet(channels=32, blocks=7, branch_blocks=6),
+        lambda: RefineNet("deblock-best-v2", channels=32, blocks=7, branch_blocks=6),
         _refinement,
     ),
     "quantiser": Design(

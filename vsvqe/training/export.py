@@ -35,7 +35,6 @@ from vsvqe.nets.planes import (
 from vsvqe.nets.quantiser import QuantiserNet
 from vsvqe.nets.refine import BRANCHES, RefineNet
 from vsvqe.nets.response import KNOTS
-from vsvqe.training.stage1 import ASTF_STAGE1
 
 OPSET = 17
 IR_VERSION = 8
@@ -177,18 +176,16 @@ def planes_model(net: PlanesNet) -> onnx.ModelProto:
         apart = torch.unflatten(kernel, 1, (count, FRAME_CHANNELS))
         lumas, chromas = apart[:, :, :4].transpose(1, 2), apart[:, :, 4:]
         kernel = torch.cat((lumas.flatten(1, 2), chromas.flatten(1, 2)), dim=1)
-        channels = 2 * count
         if net.quantiser_map is not None:
             # What it adds is a convolution of 1x1: the middle of one of 3x3.
             plane = functional.pad(net.quantiser_map.weight[:, None, None, None], (1, 1, 1, 1))
             kernel = torch.cat((kernel, plane), dim=1)
-            channels += 1
-        shapes = {"y": ["N", count, "H", "W"], "uv": ["N", channels, "H/2", "W/2"]}
+        shapes = {"y": ["N", count, "H", "W"], "uv": ["N", net.chroma_channels, "H/2", "W/2"]}
     else:
         reach = 2 * net.window.radius
         window = [graph.cut(stacked, k, k - reach, axis=0) for k in range(reach + 1)]
         stacked = graph.node("Concat", window, axis=1) if reach else stacked
-        shapes = {"y": ["T", 1, "H", "W"], "uv": ["T", 2, "H/2", "W/2"]}
+        shapes = {"y": ["T", 1, "H", "W"], "uv": ["T", net.chroma_channels, "H/2", "W/2"]}
     assert net.head.bias is not None
     head = graph.convolution(stacked, kernel, net.head.bias)
     features = graph.node("Add", [graph.blocks(head, net.blocks), head])
@@ -305,8 +302,7 @@ def random_shapes(net: nn.Module) -> list[dict[str, tuple[int, ...]]]:
                 frames, channels = int(rng.integers(1, 4)), len(net.window.offsets)
             else:
                 frames, channels = int(rng.integers(2 * net.window.radius + 1, 12)), 1
-            planes = 2 * channels + (net.quantiser_map is not None)
-            uv = (frames, planes, height // 2, width // 2)
+            uv = (frames, net.chroma_channels, height // 2, width // 2)
             shapes.append({"y": (frames, channels, height, width), "uv": uv})
         elif isinstance(net, RefineNet):
             frames = int(rng.integers(1, 4))
@@ -388,7 +384,7 @@ def _facts(net: PlanesNet | RefineNet | QuantiserNet) -> dict[str, Any]:
             "receptive_field": net.receptive_field,
             "base": None,
             "branches": list(BRANCHES),
-            "refines": ASTF_STAGE1,
+            "refines": net.stage1,
         }
     return {
         "task": "deblock" if net.scale == 1 else "superres",

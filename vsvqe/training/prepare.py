@@ -26,7 +26,8 @@ from vsvqe.training.motion import still_to_clip, to_planes
 from vsvqe.training.resample import reduced
 from vsvqe.training.store import Bytes, Planes, ShardWriter, decode
 
-STILL_FRAMES = 9
+# Windows reach eight frames ahead.
+STILL_FRAMES = 15
 PASSER_SHARE = 0.3
 # What is smaller has nothing left at a quarter of its size that a crop could show.
 SMALLEST_TO_QUARTER = 224

@@ -13,9 +13,6 @@ from vsvqe.inference.session import Session, SessionRequest, open_session
 from vsvqe.nets.window import Window
 from vsvqe.training.pairs import Batch
 
-# The model that ASTF refines; the card of the second stage names it.
-ASTF_STAGE1 = "deblock-balanced-v3"
-
 
 class Stage1:
     """Runs the model and keeps what it can know of a crop: all but its margin."""

@@ -85,14 +85,14 @@ class Restoration(Unopposed):
 
     def loss(self, batch: Batch) -> Tensor:
         """Returns the error of the restored frames."""
-        y, uv = self.told(batch)
+        y, uv = self.residuals(batch)
         y_error = batch.base_y + y - batch.target_y
         uv_error = batch.base_uv + uv - batch.target_uv
         if self.net.scale == 1:
             return relative_error(y_error, uv_error, batch.mse)
         return mixed_error(y_error, uv_error)
 
-    def told(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def residuals(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Returns the residuals of the network, told what an estimate may tell of the quantiser."""
         heeded = self.net.heeds_quantiser
         quantiser = estimate_like(batch.quantiser) if heeded else batch.quantiser
@@ -181,7 +181,7 @@ class Detail(Restoration):
 
     def loss(self, batch: Batch) -> Tensor:
         """Returns the absolute error plus the perceptual distance of the restored frames."""
-        residual_y, residual_uv = self.told(batch)
+        residual_y, residual_uv = self.residuals(batch)
         y, uv = batch.base_y + residual_y, batch.base_uv + residual_uv
         absolute = (y - batch.target_y).abs().mean() + (uv - batch.target_uv).abs().mean()
         # Its differences of features are too fine for half precision.
