@@ -7,7 +7,7 @@ Every design gets as many channels as fit into the time that the aligned one nee
 Trainings are resumed, and finished ones are not repeated.
 
 Example:
-    python scripts/compare_designs.py --cache cache --out out/compared
+    python scripts/compare_designs.py --cache cache --out out/compared --page docs/training.md
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from vsvqe.evaluation.report import fill_section
 from vsvqe.motion.alignment import flow, samplings
 from vsvqe.nets.planes import FRAME_CHANNELS, PlanesNet, WindowNet
 from vsvqe.nets.temporal import RecurrentNet, TwoStageNet
@@ -38,10 +39,10 @@ from vsvqe.training.tasks import Restoration
 from vsvqe.training.trainer import Settings, Trainer
 
 HEIGHT, WIDTH = 540, 960
-CHANNELS = range(16, 97, 8)
+CHANNELS = range(16, 65, 8)
 TURNS = 5
 PILOT = 12
-AHEAD = Window((0, 1, 2, 4), aligned=True)
+AHEAD = Window((0, 1, 2, 4), aligned=True, kernel="bilinear")
 AROUND = Window((-2, -1, 0, 1, 2), aligned=False)
 # The aligned design that the others must not be slower than.
 REFERENCE_CHANNELS, REFERENCE_BLOCKS = 32, 3
@@ -78,12 +79,12 @@ def planes_frame(net: WindowNet) -> Callable[[], object]:
 
     def whole() -> object:
         field = flow(first, second)
-        placed = samplings([field] * max(net.window.offsets), [], net.window.offsets)
+        steps = [field] * max(net.window.offsets)
+        placed = samplings(steps, [], net.window.offsets, kernel=net.window.kernel)
         for k, sampling in enumerate(placed):
             if sampling is not None:
                 sampling.luma(planes[0][k])
-                for plane in planes[1][k]:
-                    sampling.chroma(plane)
+                sampling.chroma(planes[1][k])
         return net.windows(y, uv)
 
     return whole
@@ -202,10 +203,11 @@ def trained(name: str, channels: int, options: argparse.Namespace) -> tuple[int,
 
 
 def main() -> None:
-    """Trains, measures and writes."""
+    """Trains, measures and writes the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--cache", type=Path, required=True, help="of `train.py prepare`")
     parser.add_argument("--out", type=Path, required=True, help="folder for the trainings")
+    parser.add_argument("--page", type=Path, required=True, help="Markdown file to fill")
     parser.add_argument("--minutes", type=float, default=8.0, help="processor time for each")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
@@ -229,7 +231,7 @@ def main() -> None:
             f"{steps:,}",
         ]
         lines.append("| " + " | ".join([*cells, *(f"{g:+.3f}" for g in gains.values())]) + " |")
-    print("\n".join(lines))
+    fill_section(options.page, "designs", "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
