@@ -1,6 +1,8 @@
 """The same frame, bit for bit, however it is asked for."""
 
 import random
+import time
+from collections import Counter
 
 import pytest
 import vapoursynth as vs
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from support.clips import all_same, picture, pictures, planes_of, same, scene
 
 import vsvqe as vqe
+from vsvqe.graph import chunks
 
 pytestmark = pytest.mark.usefixtures("either")
 
@@ -161,6 +164,33 @@ def test_every_chunk_is_computed_once(monkeypatch):
     clip = vqe.Deblock(source(20), backend="cpu", length=5)
     pictures(clip)
     assert len(runs) == 4
+
+
+@pytest.mark.parametrize("count", [2, 8, 24])
+@pytest.mark.parametrize(("length", "overlap"), [(1, 2), (1, 8), (4, 4)])
+def test_the_source_gives_every_frame_once(count, length, overlap, threads):
+    threads(count)
+    asked: Counter[int] = Counter()
+    blank = vs.core.std.BlankClip(format=vs.GRAYS, width=32, height=32, length=200)
+
+    def note(n: int) -> vs.VideoNode:
+        asked[n] += 1
+        return blank
+
+    def work(frames, pictures):
+        time.sleep(0.001)
+        for frame, (plane,) in zip(frames[overlap:], pictures, strict=False):
+            plane[:] = frame[0]
+
+    plan = chunks.ChunkPlan(length=length, overlap=overlap, streams=2, cut_threshold=None)
+    result = chunks.in_chunks(
+        blank.std.FrameEval(note), plan, work, name="x", format=blank.format, width=32, height=32
+    )
+    asked.clear()
+    for frame in result.frames(close=True):
+        frame.close()
+    # One that two chunks ask for at the very same moment may come twice.
+    assert set(asked) == set(range(200)) and asked.total() <= 204
 
 
 def test_one_frame_asks_for_little_of_the_source():

@@ -25,6 +25,10 @@ type Process = Callable[[Sequence[vs.VideoFrame], Sequence[Picture]], None]
 writes the first of those to the pictures, which may be fewer."""
 
 
+# Frames for which chunks are begun ahead, at least.
+_AHEAD = 16
+
+
 @dataclass(frozen=True, kw_only=True)
 class ChunkPlan:
     """How a clip is cut into chunks."""
@@ -70,8 +74,10 @@ def in_chunks(
     window = length + 2 * overlap
     total = clip.num_frames
     chunks = -(-total // length)
-    # Every frame is asked for by its neighbours' chunks too: keep it until they had it.
-    clip.std.SetVideoCache(mode=1, fixedsize=1, maxsize=3 * window)
+    # Every frame is asked for by its neighbours' chunks too: keep it until they had it. Chunks are
+    # begun for about as many frames at a time as the core has threads.
+    ahead = max(_AHEAD, vs.core.num_threads * 3 // 2) if overlap else 0
+    clip.std.SetVideoCache(mode=1, fixedsize=1, maxsize=window + 2 * length + ahead)
     padded = extended(clip, overlap, chunks * length - total + overlap)
     inputs = [every(padded[i:], length)[:chunks] for i in range(window)]
     rate = clip.fps / length  # interleaving multiplies it again; 0 (variable) stays 0
