@@ -122,6 +122,27 @@ def test_deblock_is_told_the_quantiser_that_the_source_states(here, tmp_path):
     assert "qp=" not in written("--deblock")
 
 
+def test_the_first_that_takes_compression_away_is_told_the_quantiser(here, tmp_path):
+    coded = encode(scene(96, 64, 4), tmp_path / "coded.mkv", ("libx264", {"crf": "31.5"}))
+    script = tmp_path / "script.vpy"
+
+    def told(*options: object) -> list[str]:
+        """The filters that are told one."""
+        run = here("script", coded, script, "--overwrite", *options)
+        assert run.returncode == 0, run.stderr
+        lines = [line for line in script.read_text().splitlines() if "qp=" in line]
+        return [line.split("vqe.")[1].split("(")[0] for line in lines]
+
+    assert told("--superres") == ["SuperRes"]
+    assert told("--superres", 2, "--superres-model", "best") == ["SuperRes"]
+    assert told("--superres", "--superres-model", "fast") == []
+    assert told("--superres", 4, "--superres-model", "real") == []
+    assert told("--stabilize", "--superres", "--deblock") == ["SuperRes"]
+    assert told("--deblock", "--superres") == ["Deblock"]
+    assert told("--astf", "--superres") == told("--traditional", "mean", "--deblock") == []
+    assert told("--deblock", "--superres", "--superres-qp", 12) == ["Deblock", "SuperRes"]
+
+
 def test_filters_run_in_the_order_in_which_they_are_written(here, film, tmp_path):
     options = (
         *("--superres", "--superres-model", "fast", "--deblock", "fast", "--stabilize"),

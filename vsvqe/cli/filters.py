@@ -13,6 +13,7 @@ import vsvqe
 from ..cards import list_models, newest
 from ..checkpoints import SUFFIXES
 from ..evaluation import traditional
+from ..filters import superres
 from ..inference.backends import NAMES
 from ..transcode import stated
 from ..transcode.script import Call, calls
@@ -27,8 +28,8 @@ class Setting:
     help: str
     type: Any = str
     told: Callable[[Path, Mapping[str, Any]], Any] | None = None
-    """Given the source and the other arguments, returns what it is where the option is not given;
-    ``None`` leaves it to the filter."""
+    """Given the source and the other arguments, returns what it is where the option is not given,
+    and no filter before has taken compression away; ``None`` leaves it to the filter."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class Entry:
     metavar: str
     help: str
     settings: Sequence[Setting] = ()
+    repairs: bool = True
+    """Whether it takes away what compression left, so that the source tells nothing of that to what
+    follows."""
 
 
 def _model(task: str) -> Callable[[str], str]:
@@ -67,10 +71,16 @@ def _model(task: str) -> Callable[[str], str]:
     return read
 
 
-def _stated_quantiser(source: Path, arguments: Mapping[str, Any]) -> float | None:
+def _stated_to_deblock(source: Path, arguments: Mapping[str, Any]) -> float | None:
     """Returns the quantiser that the source states, if the model of Deblock asks for one."""
     shipped = arguments["model"] in [card.name for card in list_models("deblock")]
     return stated.quantiser(source) if shipped else None
+
+
+def _stated_to_superres(source: Path, arguments: Mapping[str, Any]) -> float | None:
+    """The same for SuperRes."""
+    chosen = {key: arguments[key] for key in ("model", "scale") if key in arguments}
+    return stated.quantiser(source) if superres.goes_by_quantiser(**chosen) else None
 
 
 def _strength(text: str) -> float | str:
@@ -95,7 +105,7 @@ ENTRIES = (
                 "Of --deblock: the quantiser or CRF of the input. [what x264 and x265 wrote into "
                 "it, else estimated]",
                 float,
-                _stated_quantiser,
+                _stated_to_deblock,
             ),
         ),
     ),
@@ -108,6 +118,7 @@ ENTRIES = (
         "[FRAMES]",
         "Steady what was filmed by hand. Movements that last longer than FRAMES stay. [30]",
         (Setting("border", "border", "Of --stabilize: fill, mirror, crop, zoom, ... [fill]"),),
+        repairs=False,
     ),
     Entry(
         "superres",
@@ -126,6 +137,14 @@ ENTRIES = (
                 _model("superres"),
             ),
             Setting("detail", "detail", "Of --superres: 0 (faithful) to 1 (texture). [0]", float),
+            Setting(
+                "superres-qp",
+                "qp",
+                "Of --superres: as --qp, for models that go by it. [as --qp; estimated after a "
+                "filter that takes compression away]",
+                float,
+                _stated_to_superres,
+            ),
         ),
     ),
     Entry(
@@ -251,12 +270,22 @@ def chosen(context: click.Context, values: Mapping[str, Any], source: str) -> li
             if given and f"filter_{entry.option}" not in order:
                 raise click.UsageError(f"--{setting.option} is of no use without --{entry.option}")
     found: list[Call] = []
+    seen: Path | None = Path(source)
     for name in order:
-        found += _calls(name, values, Path(source))
+        found += _calls(name, values, seen)
+        if not any(name == f"filter_{entry.option}" and not entry.repairs for entry in ENTRIES):
+            seen = None
     return found
 
 
-def _calls(name: str, values: Mapping[str, Any], source: Path) -> list[Call]:
+def _calls(name: str, values: Mapping[str, Any], source: Path | None) -> list[Call]:
+    """Returns the filters that an option stands for.
+
+    Args:
+        name: Of the option.
+        values: Of all options.
+        source: What the first of them sees, if that is as compressed as it says.
+    """
     text = values[name]
     if name == "filter_chain":
         shared = {s.parameter: values[s.option.replace("-", "_")] for s in _SHARED}
@@ -279,7 +308,7 @@ def _calls(name: str, values: Mapping[str, Any], source: Path) -> list[Call]:
             with _usage(setting.option):
                 plain = isinstance(setting.type, click.Choice)
                 named[setting.parameter] = given if plain else setting.type(given)
-        elif setting.told and (told := setting.told(source, named)) is not None:
+        elif source and setting.told and (told := setting.told(source, named)) is not None:
             named[setting.parameter] = told
     return [Call(f"vqe.{entry.filter.__name__}", (), named)]
 

@@ -144,6 +144,22 @@ def SuperRes(
         return reduced(result, clip, size, clip_facts) if size else result
 
 
+def goes_by_quantiser(model: str | Path = DEFAULT_MODEL, scale: int | None = None) -> bool:
+    """Tells whether a model takes ``qp``.
+
+    Args:
+        model: As for ``SuperRes``.
+        scale: As for ``SuperRes``.
+
+    Example:
+        >>> from vsvqe.filters.superres import goes_by_quantiser
+        >>> goes_by_quantiser("balanced", 2), goes_by_quantiser("model.onnx")
+        (True, False)
+    """
+    name = str(_named(model, scale, None))
+    return any(card.name == name and card.heeds_quantiser for card in list_models("superres"))
+
+
 def _named(model: str | Path, scale: object, needed: float | None) -> str | Path:
     """Returns the shipped model that a variant stands for, at a scale or size.
 
