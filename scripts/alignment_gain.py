@@ -36,6 +36,8 @@ WINDOWS: dict[str, tuple[tuple[int, ...], bool]] = {
     "+1, +2, +4": ((1, 2, 4), True),
     "+1 to +4": ((1, 2, 3, 4), True),
     "-2 to +4": ((-2, -1, 1, 2, 3, 4), True),
+    "-2 to +4, +6, +8": ((-2, -1, 1, 2, 3, 4, 6, 8), True),
+    "-2 to +8": ((-2, -1, *range(1, 9)), True),
     "+1 to +8": (tuple(range(1, 9)), True),
 }
 REACH = 8

@@ -30,6 +30,7 @@ def test_every_task_has_a_model():
         "deblock-balanced-v3",  # what ASTF refines
         "deblock-balanced-v4",
         "deblock-best-v2",
+        "deblock-best-v3",
         "deblock-fast-v4",
     ]
     assert "superres-x2-fast-v1" in names["superres"]
