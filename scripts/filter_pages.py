@@ -29,6 +29,7 @@ from PIL import Image, ImageDraw, ImageFont
 import vsvqe as vqe
 from demo import drawn
 from demo_scenes import SCENE_FRAMES
+from vsvqe.cards import find
 from vsvqe.evaluation import fusions, pictures, report
 from vsvqe.evaluation.encode import encode_clip
 from vsvqe.evaluation.recipes import RECIPES, source
@@ -62,9 +63,10 @@ def deblock(original: vs.VideoNode, folder: Path) -> Image.Image:
     return sheet(
         original,
         Column("x264 CRF 34", damaged),
-        Column("deblock-fast-v4", vqe.Deblock(damaged, model="fast")),
-        Column("deblock-balanced-v4", vqe.Deblock(damaged)),
-        Column("deblock-best-v2", vqe.Deblock(damaged, model="best")),
+        *(
+            Column(find(word, "deblock").name, vqe.Deblock(damaged, model=word))
+            for word in ("fast", "balanced", "best")
+        ),
     )
 
 
