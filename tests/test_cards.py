@@ -29,7 +29,6 @@ def test_every_task_has_a_model():
     assert names["deblock"] == [
         "deblock-balanced-v3",  # what ASTF refines
         "deblock-balanced-v4",
-        "deblock-best-v2",
         "deblock-best-v3",
         "deblock-fast-v4",
     ]

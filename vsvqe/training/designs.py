@@ -42,6 +42,8 @@ _REAL_GRID_BY_FOUR = 3000.0
 _REAL_STEADY = 1.0
 # Of the filter bank beside LPIPS.
 _BANK = 0.4
+# What the second stages of ASTF refine. With later models they would have to be trained anew.
+_REFINED = "deblock-balanced-v3"
 # Of crops from filmed photographs, where texture is made up: most video has less of it than they.
 _REFINED_STILLS = 0.3
 # Every third view at half the size: what is trained since is looked at in more sizes.
@@ -198,7 +200,7 @@ DESIGNS = {
     ),
     "superres-x2-best": Design(
         f"{_SUPERRES}, as well as time allows; looks at seven aligned frames; begins with "
-        "deblock-best.",
+        "deblock-balanced.",
         lambda: PlanesNet(_CODED, 2, channels=48, blocks=12, quantiser_map=True),
         _superres,
     ),
@@ -248,13 +250,13 @@ DESIGNS = {
     ),
     "astf-fast": Design(
         "Refines what Deblock gives, towards texture and towards calm, for ASTF to fuse.",
-        lambda: RefineNet("deblock-balanced-v4", channels=32, blocks=3, branch_blocks=2),
+        lambda: RefineNet(_REFINED, channels=32, blocks=3, branch_blocks=2),
         _refinement,
     ),
     "astf-best": Design(
         "Refines what Deblock gives, towards texture and towards calm, for ASTF to fuse; takes its "
         "time; begins with astf-fast.",
-        lambda: RefineNet("deblock-best-v2", channels=32, blocks=7, branch_blocks=6),
+        lambda: RefineNet(_REFINED, channels=32, blocks=7, branch_blocks=6),
         _refinement,
     ),
     "quantiser": Design(
