@@ -598,7 +598,7 @@ def test_help_shows_examples_line_by_line(here, command):
     ("words", "wanted"),
     [
         ("vsvqe d", {"doctor"}),
-        ("vsvqe run --su", {"--superres", "--superres-model"}),
+        ("vsvqe run --su", {"--superres", "--superres-model", "--superres-qp"}),
         ("vsvqe run in.mp4 out.mkv --backend o", {"openvino"}),
         ("vsvqe models v", {"verify"}),
     ],

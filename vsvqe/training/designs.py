@@ -228,6 +228,12 @@ DESIGNS = {
         _real_by_two,
         rate=3e-4,
     ),
+    "superres-x4-fast": Design(
+        "Makes clean and moderately compressed video four times as large, in little time; looks at "
+        "five frames as they are; begins with superres-x2-fast.",
+        lambda: PlanesNet(_AS_THEY_ARE, 4, channels=32, blocks=4),
+        _superres_by_four,
+    ),
     "superres-x4-balanced": Design(
         "Makes clean and moderately compressed video four times as large; looks at five aligned "
         "frames; begins with superres-x2-plain.",
