@@ -137,6 +137,9 @@ def test_the_first_that_takes_compression_away_is_told_the_quantiser(here, tmp_p
     assert told("--superres", 2, "--superres-model", "best") == ["SuperRes"]
     assert told("--superres", "--superres-model", "fast") == []
     assert told("--superres", 4, "--superres-model", "real") == []
+    # The sibling alone does not go by it.
+    assert told("--superres", "--detail", 1) == []
+    assert told("--superres", "--detail", 0.5) == ["SuperRes"]
     assert told("--stabilize", "--superres", "--deblock") == ["SuperRes"]
     assert told("--deblock", "--superres") == ["Deblock"]
     assert told("--astf", "--superres") == told("--traditional", "mean", "--deblock") == []

@@ -117,13 +117,3 @@ def test_the_first_of_a_couple_comes_before_the_second(cache):
     batch = pairs.couples(np.random.default_rng(7), 4, 32, Window((0, 1), aligned=False))
     first, second = batch.y.chunk(2)
     assert torch.equal(first[:, 1], second[:, 0])
-
-
-def test_clips_that_are_too_small_are_passed_over(cache):
-    store = Store(cache, "[st]*")
-    sides = {min(entry.height, entry.width) for _, entry in store.clips if entry.kind == "coded"}
-    smallest = min(sides) + 2
-    assert max(sides) >= smallest, "there are larger ones"
-    pairs = Pairs(store, 1, stills_share=1.0, smallest=smallest)
-    # A crop of that size fits into none of the others.
-    pairs.batch(np.random.default_rng(8), 32, smallest, SINGLE)

@@ -79,8 +79,8 @@ def _stated_to_deblock(source: Path, arguments: Mapping[str, Any]) -> float | No
 
 def _stated_to_superres(source: Path, arguments: Mapping[str, Any]) -> float | None:
     """The same for SuperRes."""
-    chosen = {key: arguments[key] for key in ("model", "scale") if key in arguments}
-    return stated.quantiser(source) if superres.goes_by_quantiser(**chosen) else None
+    own = {key: arguments[key] for key in ("model", "scale", "detail") if key in arguments}
+    return stated.quantiser(source) if superres.goes_by_quantiser(**own) else None
 
 
 def _strength(text: str) -> float | str:
@@ -269,11 +269,12 @@ def chosen(context: click.Context, values: Mapping[str, Any], source: str) -> li
             given = values[setting.option.replace("-", "_")] is not None
             if given and f"filter_{entry.option}" not in order:
                 raise click.UsageError(f"--{setting.option} is of no use without --{entry.option}")
+    harmless = [f"filter_{entry.option}" for entry in ENTRIES if not entry.repairs]
     found: list[Call] = []
     seen: Path | None = Path(source)
     for name in order:
         found += _calls(name, values, seen)
-        if not any(name == f"filter_{entry.option}" and not entry.repairs for entry in ENTRIES):
+        if name not in harmless:
             seen = None
     return found
 

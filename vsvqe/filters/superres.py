@@ -144,12 +144,15 @@ def SuperRes(
         return reduced(result, clip, size, clip_facts) if size else result
 
 
-def goes_by_quantiser(model: str | Path = DEFAULT_MODEL, scale: int | None = None) -> bool:
-    """Tells whether a model takes ``qp``.
+def goes_by_quantiser(
+    model: str | Path = DEFAULT_MODEL, scale: int | None = None, detail: float = 0.0
+) -> bool:
+    """Tells whether ``qp`` counts with these arguments of ``SuperRes``.
 
     Args:
-        model: As for ``SuperRes``.
-        scale: As for ``SuperRes``.
+        model: As there.
+        scale: As there.
+        detail: As there.
 
     Example:
         >>> from vsvqe.filters.superres import goes_by_quantiser
@@ -157,7 +160,13 @@ def goes_by_quantiser(model: str | Path = DEFAULT_MODEL, scale: int | None = Non
         (True, False)
     """
     name = str(_named(model, scale, None))
-    return any(card.name == name and card.heeds_quantiser for card in list_models("superres"))
+    return any(
+        run.heeds_quantiser
+        for card in list_models("superres")
+        # Of a model without a sibling, the filter itself refuses ``detail``.
+        if card.name == name and (card.detail or not detail)
+        for run, _ in _with_weights(card, detail)
+    )
 
 
 def _named(model: str | Path, scale: object, needed: float | None) -> str | Path:

@@ -153,12 +153,9 @@ def _detail(net: nn.Module, material: Material) -> tasks.Detail:
 
 def _refinement(net: nn.Module, material: Material) -> tasks.Refinement:
     assert isinstance(net, RefineNet)
-    stage1, size = Stage1(net.stage1), 64
-    pairs = Pairs(
-        material.store, 1, stills_share=_REFINED_STILLS, smallest=size + 2 * stage1.margin
-    )
+    pairs = Pairs(material.store, 1, stills_share=_REFINED_STILLS)
     perceptual = _perceptual(material, _BANK)
-    return tasks.Refinement(net, pairs, material.valid, stage1, perceptual, size=size)
+    return tasks.Refinement(net, pairs, material.valid, Stage1(net.stage1), perceptual)
 
 
 def _perceptual(material: Material, bank_weight: float = 0.0) -> Perceptual:

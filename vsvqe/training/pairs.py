@@ -114,7 +114,6 @@ class Pairs:
         kinds: Of damaged clips, see ``Entry``; those of ``DAMAGED`` by default.
         stills_share: Share of crops from filmed photographs.
         clean_share: Share of pairs of Deblock that are clean on both sides.
-        smallest: Least side of a damaged clip that is drawn from, in luma pixels.
     """
 
     store: Store
@@ -122,7 +121,6 @@ class Pairs:
     kinds: Sequence[str] = ()
     stills_share: float = 0.6
     clean_share: float = 0.08
-    smallest: int = 0
     _pairs: dict[bool, list[Pair]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -130,8 +128,6 @@ class Pairs:
         self.kinds = self.kinds or DAMAGED[self.scale]
         self._pairs = {True: [], False: []}
         for pair in find_pairs(self.store, self.kinds, self.scale):
-            if min(pair.damaged.height, pair.damaged.width) < self.smallest:
-                continue
             self._pairs[pair.shard.startswith("stills")].append(pair)
 
     def batch(self, rng: np.random.Generator, count: int, size: int, window: Window) -> Batch:
