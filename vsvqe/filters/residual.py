@@ -136,7 +136,7 @@ def residuals(
             reader.read(window, y, uv, looked_at if card.aligned else None)
             if card.aligned:
                 steps = flow.steps(window)
-                chained = side_by_side(
+                aligned = (
                     partial(
                         alignment,
                         y[:, 0],
@@ -150,7 +150,8 @@ def residuals(
                     )
                     for i in range(len(out))
                 )
-                side_by_side(job for jobs in chained for job in jobs)
+                chained = side_by_side(aligned, plan.streams)
+                side_by_side((job for jobs in chained for job in jobs), plan.streams)
             quantiser = quantisers(window, y, len(out))
             if card.quantiser_map and quantiser is not None:
                 inputs[1][: len(out), -1] = card.levels(quantiser)[:, None, None]

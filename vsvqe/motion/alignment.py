@@ -208,7 +208,7 @@ class Sampling:
 
 # Positions are worked out for so many samples at a time: more would leave the processor's caches,
 # and be new memory every time, whose pages cost more than the work.
-_AT_A_TIME = 32768
+_AT_A_TIME = 1 << 17
 
 
 def _bands(height: int, width: int) -> Iterator[tuple[int, int]]:
