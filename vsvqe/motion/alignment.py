@@ -89,10 +89,12 @@ def flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Field:
     halves = (cv2.resize(luma, half, interpolation=cv2.INTER_AREA) for luma in (first, second))
     dense: NDArray[np.float32] = search.calc(*halves, None)
     _idle.put(search)
-    # Of half pixels.
-    smooth = 2.0 * np.asarray(cv2.GaussianBlur(dense, (0, 0), _BLUR), np.float32)
-    codes: Field = np.rint(np.clip(smooth, -_LARGEST, _LARGEST) * UNITS).astype(np.int16)
-    return codes
+    # In place: a new array for each of these would take longer than the work.
+    cv2.GaussianBlur(dense, (0, 0), _BLUR, dst=dense)
+    dense *= np.float32(2.0)  # of half pixels
+    np.clip(dense, -_LARGEST, _LARGEST, out=dense)
+    dense *= np.float32(UNITS)
+    return np.rint(dense, out=dense).astype(np.int16)
 
 
 def displacements(
