@@ -16,6 +16,9 @@ from .checkpoints import SUFFIXES
 from .inference.errors import ModelError
 from .motion.alignment import KERNELS, Kernel
 
+# What models are told of video that nobody compressed: so little that it can't be seen.
+CLEAN_QUANTISER = 10.0
+
 _FILES = (".onnx", *SUFFIXES)
 
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from vsvqe.cards import CLEAN_QUANTISER
 from vsvqe.nets.planes import PlanesNet
 from vsvqe.nets.quantiser import QuantiserNet
 from vsvqe.nets.window import SINGLE, Window
 from vsvqe.training import altered
 from vsvqe.training.altered import altered_couples
 from vsvqe.training.codecs import Recipe, avc, hevc, quantiser
-from vsvqe.training.pairs import CLEAN_QUANTISER, Pairs, find_pairs
+from vsvqe.training.pairs import Pairs, find_pairs
 from vsvqe.training.quantisation import Quantisation, Seen
 from vsvqe.training.store import Store
 from vsvqe.training.tasks import Restoration, estimate_like

@@ -23,8 +23,6 @@ _ENOUGH = 100_000
 # does all that the model asks for.
 UNTOUCHED = 14.0
 FULL = 20.0
-# That of video nobody compressed, as the models were trained.
-CLEAN = 10.0
 
 type Codes = NDArray[np.uint8]
 type Plane = NDArray[np.float32]

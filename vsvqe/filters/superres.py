@@ -4,7 +4,7 @@ from pathlib import Path
 
 import vapoursynth as vs
 
-from ..cards import Card, find, list_models
+from ..cards import CLEAN_QUANTISER, Card, find, list_models
 from ..graph import planes as plane_graph
 from ..graph import scenes
 from ..graph.clips import ClipFacts, checked, facts
@@ -12,7 +12,7 @@ from ..inference.backends import AnyBackend
 from ..inference.probe import ImageModel, SequenceModel, probe
 from .file_model import by_file, checked_refine
 from .options import Options, errors_named, number
-from .quantiser import CLEAN, Weighing
+from .quantiser import Weighing
 from .residual import prepared, residual
 from .size import reduced, wanted_size
 
@@ -134,7 +134,7 @@ def SuperRes(
             if isinstance(found, Card):
                 result = _by_residual(result, clip_facts, models, options, qp)
                 # What the first run did not take away is for no other to find.
-                qp = CLEAN
+                qp = CLEAN_QUANTISER
             else:
                 assert kind is not None
                 larger = by_file(

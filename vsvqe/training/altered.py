@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vsvqe.cards import CLEAN_QUANTISER
 from vsvqe.motion.alignment import Sampling, displacements, flow
 from vsvqe.training.codecs import quantiser, random_recipe, transcode
-from vsvqe.training.pairs import CLEAN_QUANTISER
 from vsvqe.training.store import Bytes, Planes, Store
 
 type Couple = Bytes

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from vsvqe.cards import CLEAN_QUANTISER
 from vsvqe.motion.alignment import UNITS, Box, Field, samplings
 from vsvqe.nets.window import Window
 from vsvqe.training.codecs import quantiser
@@ -27,8 +28,6 @@ DAMAGED = {1: ("coded",), 2: ("half", "half-coded"), 4: ("quarter", "quarter-cod
 REAL = {2: ("quarter-coded", "quarter-real"), 4: ("quarter-coded", "quarter-real")}
 # By what a clip is smaller than the whole one: the undamaged clip of that size.
 UNDAMAGED = {1: "clean", 2: "half", 4: "quarter"}
-# What nobody compressed counts as compressed so slightly that it can't be seen.
-CLEAN_QUANTISER = 10.0
 
 
 class Batch(NamedTuple):

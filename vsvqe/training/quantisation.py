@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vsvqe.cards import CLEAN_QUANTISER
 from vsvqe.nets.quantiser import QuantiserNet
 from vsvqe.training.altered import Couple, altered_couples
-from vsvqe.training.pairs import CLEAN_QUANTISER, Pair, Pairs, find_pairs, luma
+from vsvqe.training.pairs import Pair, Pairs, find_pairs, luma
 from vsvqe.training.store import Store
 from vsvqe.training.tasks import damage_name, validation_batch
 from vsvqe.training.trainer import Unopposed
