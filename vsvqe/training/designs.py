@@ -231,6 +231,12 @@ DESIGNS = {
         lambda: PlanesNet(_AS_THEY_ARE, 4, channels=32, blocks=4),
         _superres_by_four,
     ),
+    "superres-x4-best": Design(
+        "Makes clean and moderately compressed video four times as large, as well as time allows; "
+        "looks at seven aligned frames; begins with superres-x2-best.",
+        lambda: PlanesNet(_CODED, 4, channels=48, blocks=12, quantiser_map=True),
+        _superres_by_four,
+    ),
     "superres-x4-balanced": Design(
         "Makes clean and moderately compressed video four times as large; looks at five aligned "
         "frames; begins with superres-x2-plain.",
