@@ -73,7 +73,8 @@ def command_line(options: argparse.Namespace) -> str:
     for name, value in vars(options).items():
         local = name in ("command", "design", "models", "threads", "workers", "pause", "device")
         if not local and value is not None:
-            words += [f"--{name}", name.upper() if isinstance(value, Path) else str(value)]
+            option = name.replace("_", "-")
+            words += [f"--{option}", name.upper() if isinstance(value, Path) else str(value)]
     return shlex.join(words)
 
 
@@ -105,10 +106,18 @@ def write(options: argparse.Namespace) -> None:
     net = begun(design, run["seed"], options.out / "checkpoint.pt")
     training = record(options.out)
     if options.calm is not None:
-        calm = begun(design, run["seed"], options.calm / "checkpoint.pt")
+        model = options.calm.suffix == ".onnx"
+        start = options.calm if model else options.calm / "checkpoint.pt"
+        calm = begun(design, run["seed"], start)
         net.load_state_dict(interpolated(calm.state_dict(), net.state_dict(), options.share))
+    use = {
+        name: vars(options)[name]
+        for name in ("told_at_most", "leniency")
+        if vars(options)[name] is not None
+    }
+    if options.calm is not None or use:
         training["command"] += f"; {command_line(options)}"
-    export(net, options.models, options.name, design.description, training)
+    export(net, options.models, options.name, design.description, training, use)
 
 
 def arguments() -> argparse.Namespace:
@@ -141,9 +150,15 @@ def arguments() -> argparse.Namespace:
     command.add_argument("--models", type=Path, required=True, help="folder to write to")
     command.add_argument("--name", required=True, help="name of the model")
     command.add_argument(
-        "--calm", type=Path, help="folder of the training that this one began with"
+        "--calm", type=Path, help="folder of the training, or the model, that this one began with"
     )
     command.add_argument("--share", type=float, default=1.0, help="of this one's weights, 0 to 1")
+    command.add_argument(
+        "--told-at-most", type=float, help="coarsest quantiser that the model is to be told"
+    )
+    command.add_argument(
+        "--leniency", type=float, help="by how much finer what it refines is told the quantiser"
+    )
     command = commands.add_parser("plot", help="draw learning curves")
     command.add_argument("--out", type=Path, required=True, nargs="+", help="training folders")
     command.add_argument("--picture", type=Path, required=True, help="file to write")

@@ -58,13 +58,18 @@ class Card:
     branches: tuple[str, ...] = ()
     """Names of the residuals, of a model that gives several."""
     refines: str | None = None
-    """Name of the model whose pictures it takes, if it does not take the clip's own."""
+    """Name of the model whose pictures it takes, each beside the clip's own."""
+    leniency: float = 0.0
+    """By how much finer that model is told that the video was quantised."""
     response: tuple[tuple[float, float, float], ...] = ()
     """How much of its residual is to be added: quantisers on the scale of H.264 and HEVC, and for
     each the factors of luma and chroma, linear in between. Empty: always all of it."""
     quantiser_map: tuple[float, float] | None = None
     """Of a model that is told the quantiser, as one channel more beside the chroma of its windows:
     the quantisers that are -1 and 1 there, linear in between. ``None``: it is not told."""
+    told_at_most: float | None = None
+    """The coarsest quantiser that it is told, where that is not the map's: one that was trained for
+    texture makes up more than looks alike if it is told how much there is to make up."""
     detail: str | None = None
     """Name of the sibling that ``detail=`` moves towards, if there is one."""
     training: dict[str, Any] = field(default_factory=dict, hash=False)
@@ -78,10 +83,16 @@ class Card:
         return max(abs(offset) for offset in self.offsets)
 
     @property
+    def luma_channels(self) -> int:
+        """Channels of its luma: a frame, an aligned window, or a picture and what it is made of."""
+        if self.aligned:
+            return len(self.offsets)
+        return 1 if self.refines is None else 2
+
+    @property
     def chroma_channels(self) -> int:
-        """Channels of the chroma that it takes: of a frame or an aligned window, and of its map."""
-        frames = len(self.offsets) if self.aligned else 1
-        return 2 * frames + (self.quantiser_map is not None)
+        """Channels of the chroma that it takes: of as many frames, and of its map."""
+        return 2 * self.luma_channels + (self.quantiser_map is not None)
 
     @property
     def heeds_quantiser(self) -> bool:
@@ -119,6 +130,8 @@ class Card:
             quantiser: Of N frames.
         """
         assert self.quantiser_map is not None
+        if self.told_at_most is not None:
+            quantiser = np.minimum(quantiser, np.float32(self.told_at_most))
         return np.interp(quantiser, self.quantiser_map, (-1.0, 1.0)).astype(np.float32)
 
     @property

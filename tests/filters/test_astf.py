@@ -198,13 +198,15 @@ def stages(clip: vs.VideoNode, full_range: bool, model: str) -> dict[str, Any]:
     path = card_of(model).path
     card = json.loads(path.with_suffix(".json").read_text())
     spans = [limits(format, full_range, plane > 0)[1] for plane in range(3)]
-    repaired = residuals("deblock", frames, format, full_range, model=card["refines"])
+    told = {"model": card["refines"], "leniency": card["leniency"]}
+    repaired = residuals("deblock", frames, format, full_range, **told)
     stage1 = [
         [a + b / span for a, b, span in zip(x, y, spans, strict=True)]
         for x, y in zip(nominal(frames, format, full_range), repaired, strict=True)
     ]
     float_format = core.get_video_format(vs.YUV420PS)
-    y, uv = normalised(stage1, float_format, full_range)
+    both = normalised(stage1, float_format, full_range), normalised(frames, format, full_range)
+    y, uv = (np.concatenate(planes, axis=1) for planes in zip(*both, strict=True))
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     outputs = session.run(None, {"y": y, "uv": uv})
     found: dict[str, Any] = {"stage1": stage1}
@@ -234,20 +236,31 @@ def test_the_whole_method_is_that_of_the_formula(full_range, model):
                 assert_rounded(samples, codes, tie=0.05)
 
 
-def test_stage_1_is_deblock():
-    clip = scene(64, 48, 5)
-    deblocked = vqe.Deblock(clip, model=card_of("fast").refines, backend="cpu")
-    assert all_same(vqe.ASTF(clip, backend="cpu", show="stage1"), deblocked)
-
-
-def test_a_stage_1_that_is_told_the_quantiser(models):
-    networks.told(models)
+def changed(**fields: Any) -> None:
+    """Makes the card of the second stage say something else."""
     path = card_of("fast").path.with_suffix(".json")
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"refines": networks.TOLD}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
     cards._cards.cache_clear()
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_stage_1_is_deblock(models, told):
+    networks.told(models)
+    name = networks.TOLD if told else card_of("fast").refines
+    changed(refines=name, leniency=0.0)
     clip = scene(64, 48, 5)
-    deblocked = vqe.Deblock(clip, model=networks.TOLD, backend="cpu")
+    deblocked = vqe.Deblock(clip, model=name, backend="cpu")
     assert all_same(vqe.ASTF(clip, backend="cpu", show="stage1"), deblocked)
+
+
+def test_stage_1_is_told_a_finer_quantiser(models):
+    networks.told(models)
+    # So much that every estimate ends at the finest that there is.
+    changed(refines=networks.TOLD, leniency=100.0)
+    clip = scene(64, 48, 5)
+    stage1 = vqe.ASTF(clip, backend="cpu", show="stage1")
+    assert all_same(stage1, vqe.Deblock(clip, model=networks.TOLD, backend="cpu", qp=0))
+    assert not all_same(stage1, vqe.Deblock(clip, model=networks.TOLD, backend="cpu"))
 
 
 def test_the_mask_is_grey_and_of_full_range():

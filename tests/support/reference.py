@@ -51,6 +51,7 @@ def residuals(
     full_range: bool,
     qp: float | None = None,
     model: str | None = None,
+    leniency: float = 0.0,
 ) -> list[Planes]:
     """The residual of each frame by a shipped model, in codes, at its output size.
 
@@ -63,6 +64,7 @@ def residuals(
         full_range: Whether codes have the full range.
         qp: The quantiser; ``None``: each frame's as ``quantisers`` estimates it.
         model: Its name; ``None``: the default one of the task.
+        leniency: What is taken off the quantiser.
     """
     path = cards.models_folder() / f"{model or DEFAULTS[task]}.onnx"
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -74,6 +76,7 @@ def residuals(
     given = (
         [qp] * len(frames) if qp is not None else quantisers(codes, max(map(abs, card["offsets"])))
     )
+    given = [quantiser - leniency for quantiser in given]
     for n in range(len(frames)):
         if card["aligned"]:
             window = aligned_window(

@@ -26,6 +26,7 @@ def net() -> RefineNet:
     """A small network that does something."""
     torch.manual_seed(0)
     result = RefineNet(STAGE1, channels=8, blocks=1, branch_blocks=1)
+    torch.nn.init.normal_(result.damaged.weight, std=0.05)
     for tail in result.tails.values():
         torch.nn.init.normal_(tail.weight, std=0.1)  # type: ignore[arg-type]
     return result
@@ -37,7 +38,7 @@ def perceptual(data: Path) -> Perceptual:
 
 
 def test_an_untrained_network_leaves_the_picture_alone() -> None:
-    residuals = RefineNet(STAGE1)(torch.rand(1, 1, 32, 24), torch.rand(1, 2, 16, 12))
+    residuals = RefineNet(STAGE1)(torch.rand(1, 2, 32, 24), torch.rand(1, 4, 16, 12))
     assert [tuple(r.shape) for r in residuals] == [(1, 1, 32, 24), (1, 2, 16, 12)] * 2
     assert all(not r.any() for r in residuals)
 
@@ -50,7 +51,7 @@ def test_the_exported_model_gives_both_branches_of_all_frames(tmp_path: Path) ->
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     assert names == [f"{b}_{p}_residual" for b in card["branches"] for p in ("y", "uv")]
-    y, uv = torch.rand(3, 1, 30, 46), torch.rand(3, 2, 15, 23) - 0.5
+    y, uv = torch.rand(3, 2, 30, 46), torch.rand(3, 4, 15, 23) - 0.5
     with torch.no_grad():
         expected = net()(y, uv)
     for got, wanted in zip(
@@ -59,10 +60,11 @@ def test_the_exported_model_gives_both_branches_of_all_frames(tmp_path: Path) ->
         np.testing.assert_allclose(got, wanted.numpy(), atol=1e-5)
 
 
-def test_receptive_field() -> None:
-    y, uv = torch.rand(1, 1, 96, 96), torch.rand(1, 2, 48, 48)
+@pytest.mark.parametrize("picture", [0, 1])
+def test_receptive_field(picture: int) -> None:
+    y, uv = torch.rand(1, 2, 96, 96), torch.rand(1, 4, 48, 48)
     changed = y.clone()
-    changed[..., 48, 48] += 1.0
+    changed[:, picture, 48, 48] += 1.0
     model = net()
     with torch.no_grad():
         differences = [(a - b).abs() for a, b in zip(model(y, uv), model(changed, uv), strict=True)]
@@ -90,13 +92,13 @@ def test_stage_1_of_a_crop_is_the_crop_of_stage_1() -> None:
 
     whole = stage1.enhanced(batch(0), stage1.margin + cut)
     part = stage1.enhanced(batch(cut), stage1.margin)
-    assert part.y.shape == (
-        1,
-        1,
-        side - 2 * (cut + stage1.margin),
-        side - 2 * (cut + stage1.margin),
-    )
-    assert (part.y - part.target_y).abs().max() > 1e-3, "the model changes nothing here"
+    inner = side - 2 * (cut + stage1.margin)
+    assert part.y.shape == (1, 2, inner, inner)
+    assert part.uv.shape == (1, 2, 2, inner // 2, inner // 2)
+    # The target is here what was given.
+    assert (part.y[:, :1] - part.target_y).abs().max() > 1e-3, "the model changes nothing here"
+    assert torch.equal(part.y[:, 1:], part.target_y)
+    assert torch.equal(part.uv[:, 1], part.target_uv)
     # Half precision, where there is some, rounds in an order of its own.
     for one, other in zip(part, whole, strict=True):
         torch.testing.assert_close(one, other, atol=2e-3, rtol=0)
@@ -148,7 +150,7 @@ def test_validation_begins_at_stage_1(cache: Path, perceptual: Perceptual) -> No
 def test_descent_makes_the_loss_smaller(cache: Path, perceptual: Perceptual) -> None:
     task = refinement(cache, perceptual)
     batch = task.batch(np.random.default_rng(0))
-    assert batch.y.shape == (2, 1, 64, 64)
+    assert batch.y.shape == (2, 2, 64, 64)
     optimiser = torch.optim.Adam(task.net.parameters(), 1e-3)
     losses = []
     for _ in range(12):

@@ -14,6 +14,7 @@ from ..graph.clips import ClipFacts, checked, facts, like
 from ..graph.colour import to_picture
 from ..inference.backends import AnyBackend
 from .options import Options, errors_named, number, one_of, whole
+from .quantiser import Weighing
 from .residual import prepared, residual, residuals
 
 type Show = Literal["result", "mask", "stage1", "texture", "smooth"]
@@ -150,7 +151,8 @@ def _refined(clip: vs.VideoNode, card: Card, options: Options, settings: _Settin
     held, seen = prepared(clip, clip_facts, options)
     first = _stage1(card)
     length, _ = options.window(first.radius, seen, aligned=first.aligned)
-    faithful = residual(seen, clip_facts, first, options, name="ASTF")
+    weighing = Weighing(card=first, leniency=card.leniency) if first.heeds_quantiser else None
+    faithful = residual(seen, clip_facts, first, options, name="ASTF", weighing=weighing)
     stage1 = _plus(_nominal(held, clip_facts), faithful, clip_facts)
     if settings.show == "stage1":
         return _returned(stage1, clip, clip_facts)
@@ -162,6 +164,7 @@ def _refined(clip: vs.VideoNode, card: Card, options: Options, settings: _Settin
         card,
         replace(options, length=length, overlap=None),
         name="ASTF",
+        damaged=seen,
         kept=settings.window + length,
     )
     pictures = {

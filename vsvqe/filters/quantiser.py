@@ -43,6 +43,8 @@ class Weighing:
     strength: float | Literal["auto"] = 1.0
     qp: float | None = None
     """The quantiser of the whole clip; ``None``: it is estimated."""
+    leniency: float = 0.0
+    """By how much finer the model is told that the video was quantised."""
 
     def meter(self, options: Options, height: int, width: int) -> "Meter | None":
         """Returns what tells the quantiser of a frame, if it is not known.
@@ -54,13 +56,17 @@ class Weighing:
         """
         return Meter(options, height, width) if self.qp is None else None
 
+    def told(self, quantiser: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns what the model is told, for the quantisers of frames."""
+        return quantiser - np.float32(self.leniency)
+
     def factors(self, quantiser: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns what the luma and the chroma residual are multiplied by, N x 2.
 
         Args:
             quantiser: Of N frames.
         """
-        factors = self.card.factors(quantiser)
+        factors = self.card.factors(self.told(quantiser))
         if self.strength == "auto":
             return factors * strength_at(quantiser)[:, None]
         return factors * np.float32(self.strength)

@@ -19,6 +19,8 @@ from .options import Options, half_precision
 from .quantiser import Plane, Weighing, settled
 from .sessions import Sessions
 
+_DAMAGED = "_VQEDamaged"
+
 # The model's smallest unit: two luma pixels and one chroma sample.
 _CELL = 2
 
@@ -45,6 +47,7 @@ def residuals(
     *,
     name: str,
     weighing: Weighing | None = None,
+    damaged: vs.VideoNode | None = None,
     kept: int = 0,
 ) -> list[vs.VideoNode]:
     """Runs a model of the planes layout over a clip.
@@ -57,6 +60,8 @@ def residuals(
         name: The filter, for error messages.
         weighing: How much of each frame's residual is wanted, and its quantiser; ``None``: all that
             the model asks for, by an estimate where it heeds that.
+        damaged: What ``seen`` was made of, as the model sees that, for one that refines another's
+            pictures.
         kept: Frames whose residuals are kept, for who asks again.
 
     Returns:
@@ -75,16 +80,16 @@ def residuals(
         seen = flow.annotated(seen, facts, back=min(card.offsets) < 0, meter=meter)
     if card.aligned:
         # One window for each frame of the chunk.
-        count, channels, spare = length, len(card.offsets), 0
+        count, spare = length, 0
     else:
         # All frames at once: a model gives all but `radius` of each side, and what a larger
         # overlap gives beyond the chunk is cut off again.
-        count, channels, spare = frames, 1, overlap - card.radius
+        count, spare = frames, overlap - card.radius
     opened = Sessions(
         path=card.path,
         sha256=card.sha256,
         shapes=lambda width, height: (
-            ("y", (count, channels, height, width)),
+            ("y", (count, card.luma_channels, height, width)),
             ("uv", (count, card.chroma_channels, height // 2, width // 2)),
         ),
         cell=_CELL,
@@ -105,16 +110,20 @@ def residuals(
     )
     plan = options.chunked(length, overlap, opened.streams)
     reader = planes.PlaneReader(seen, facts)
+    beside = None
+    if damaged is not None:
+        beside = planes.PlaneReader(damaged, facts)
+        seen = seen.std.ClipToProp(damaged, prop=_DAMAGED)
     format = planes.residual_format(seen)
 
     run = [(frames, 1, height, width), (frames, 2, height // 2, width // 2)]
     windows = [
-        (count, channels, height, width),
+        (count, card.luma_channels, height, width),
         (count, card.chroma_channels, height // 2, width // 2),
     ]
     given = length if card.aligned else frames - 2 * card.radius
     results = [(given, n, h * card.scale, w * card.scale) for _, n, h, w in run] * branches
-    workspace = Workspace([*run, *windows, *results] if card.aligned else [*run, *results])
+    workspace = Workspace([*run, *windows, *results] if card.aligned else [*windows, *results])
 
     def quantisers(window: Sequence[vs.VideoFrame], y: Plane, count: int) -> Plane | None:
         """Returns those of the frames of a chunk, if they matter."""
@@ -134,6 +143,8 @@ def residuals(
             inputs, outputs = others[: -2 * branches], others[-2 * branches :]
             looked_at = {overlap + i + k for i in range(len(out)) for k in card.offsets}
             reader.read(window, y, uv, looked_at if card.aligned else None)
+            if beside is not None:
+                beside.read([f.props[_DAMAGED] for f in window], y[:, 1:], uv[:, 2:])
             if card.aligned:
                 steps = flow.steps(window)
                 aligned = (
@@ -153,8 +164,9 @@ def residuals(
                 chained = side_by_side(aligned, plan.streams)
                 side_by_side((job for jobs in chained for job in jobs), plan.streams)
             quantiser = quantisers(window, y, len(out))
-            if card.quantiser_map and quantiser is not None:
-                inputs[1][: len(out), -1] = card.levels(quantiser)[:, None, None]
+            if card.quantiser_map and weighing and quantiser is not None:
+                levels = card.levels(weighing.told(quantiser))
+                inputs[1][: len(out), -1] = levels[:, None, None]
             runner.run(inputs or [y, uv], outputs)
             factors = weighing.factors(quantiser) if weighing and quantiser is not None else None
             for i, picture in enumerate(out):
@@ -179,6 +191,8 @@ def residuals(
     )
     if card.aligned or meter:
         result = flow.cleaned(result)
+    if damaged is not None:
+        result = result.std.RemoveFrameProps(_DAMAGED)
     if kept:
         result = own_node(result)
         result.std.SetVideoCache(mode=1, fixedsize=1, maxsize=kept)

@@ -82,8 +82,9 @@ class PlaneReader:
 
         Args:
             frames: T of them.
-            y: Takes the luma, T x 1 x H x W, 0 to 1.
-            uv: Takes the chroma, T x 2 x H/2 x W/2, -0.5 to 0.5; untouched for grey clips.
+            y: Takes the luma as its first channel, T x C x H x W, 0 to 1.
+            uv: Takes the chroma as its first two, T x C x H/2 x W/2, -0.5 to 0.5; untouched for
+                grey clips.
             wanted: Indices of the frames to read; all by default.
 
         Raises:

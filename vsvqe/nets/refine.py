@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vsvqe.nets.blocks import ResidualBlock, conv3x3
-from vsvqe.nets.planes import FRAME_CHANNELS, RESIDUAL_SCALE
+from vsvqe.nets.planes import FRAME_CHANNELS, NEIGHBOUR_GAIN, RESIDUAL_SCALE
 
 BRANCHES = ("texture", "smooth")
 
@@ -15,7 +15,9 @@ BRANCHES = ("texture", "smooth")
 class RefineNet(nn.Module):
     """Two residuals on the 4:2:0 planes of a frame that was made faithful before.
 
-    The layout is that of ``PlanesNet``: all convolutions run at half the luma resolution.
+    Beside it the network sees what that was made of: a faithful picture leaves out what is not
+    sure, and of texture the damaged one tells more. The layout is that of ``PlanesNet``: all
+    convolutions run at half the luma resolution.
 
     Attributes:
         stage1: Name of the Deblock model whose pictures it refines.
@@ -35,6 +37,7 @@ class RefineNet(nn.Module):
         super().__init__()
         self.stage1 = stage1
         self.head = conv3x3(FRAME_CHANNELS, channels)
+        self.damaged = nn.Conv2d(FRAME_CHANNELS, channels, 3, padding=1, bias=False)
         self.blocks = nn.ModuleList(ResidualBlock(channels) for _ in range(blocks))
         self.branches = nn.ModuleDict(
             {
@@ -43,6 +46,7 @@ class RefineNet(nn.Module):
             }
         )
         self.tails = nn.ModuleDict({name: conv3x3(channels, FRAME_CHANNELS) for name in BRANCHES})
+        nn.init.zeros_(self.damaged.weight)
         # Training starts from "leave the picture alone".
         for tail in self.tails.values():
             assert isinstance(tail, nn.Conv2d) and tail.bias is not None
@@ -60,14 +64,20 @@ class RefineNet(nn.Module):
         """Returns the residuals of both branches, as the ONNX model does.
 
         Args:
-            y: Luma in [0, 1], `[N, 1, H, W]`, H and W even.
-            uv: Chroma in [-0.5, 0.5], `[N, 2, H / 2, W / 2]`.
+            y: Luma in [0, 1], `[N, 2, H, W]`, H and W even: of the faithful picture, and of the
+                damaged one that it was made of.
+            uv: Chroma of both in [-0.5, 0.5], `[N, 4, H / 2, W / 2]`.
 
         Returns:
             Luma and chroma residuals of `texture`, then those of `smooth`.
         """
-        stacked = torch.cat((functional.pixel_unshuffle(y - 0.5, 2), uv), dim=1)
-        head = self.head(stacked.contiguous(memory_format=torch.channels_last))
+        faithful, damaged = (
+            torch.cat((functional.pixel_unshuffle(luma - 0.5, 2), chroma), dim=1)
+            for luma, chroma in zip(y.chunk(2, dim=1), uv.chunk(2, dim=1), strict=True)
+        )
+        lost = NEIGHBOUR_GAIN * (damaged - faithful)
+        head = self.head(faithful.contiguous(memory_format=torch.channels_last))
+        head = head + self.damaged(lost.contiguous(memory_format=torch.channels_last))
         trunk = head
         for block in self.blocks:
             trunk = block(trunk)

@@ -43,9 +43,11 @@ _REAL_STEADY = 1.0
 # Of the filter bank beside LPIPS.
 _BANK = 0.4
 # What the second stages of ASTF refine. With later models they would have to be trained anew.
-_REFINED = "deblock-balanced-v3"
+_REFINED = "deblock-balanced-v4"
 # Of crops from filmed photographs, where texture is made up: most video has less of it than they.
 _REFINED_STILLS = 0.3
+# The same where ``detail`` mixes what comes with a faithful model.
+_DETAIL_PERCEPTUAL = 0.2
 # Every third view at half the size: what is trained since is looked at in more sizes.
 _HALVED = Views(1.0 / 3.0, 2.0, 2.0)
 # Features of the discriminator at full size. RealBasicVSR has 64, for networks of 16 times as many
@@ -147,7 +149,8 @@ def _detail(net: nn.Module, material: Material) -> tasks.Detail:
         count=8,
         size=72,
         perceptual=_perceptual(material),
-        views=_HALVED,
+        weight=_DETAIL_PERCEPTUAL,
+        grid_period=2 * net.scale,
     )
 
 
@@ -212,9 +215,9 @@ DESIGNS = {
         _superres,
     ),
     "superres-x2-detail": Design(
-        "Doubles the size with crisper texture, at some cost in PSNR; begins with "
-        "superres-x2-plain.",
-        lambda: PlanesNet(_AROUND, 2, channels=48, blocks=4),
+        "Doubles the size with crisper texture, at some cost in PSNR; looks at seven aligned "
+        "frames; begins with superres-x2-best.",
+        lambda: PlanesNet(_CODED, 2, channels=48, blocks=12, quantiser_map=True),
         _detail,
         rate=2e-4,
     ),

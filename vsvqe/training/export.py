@@ -171,11 +171,8 @@ def planes_model(net: PlanesNet) -> onnx.ModelProto:
     kernel = fused_head(net)
     shapes: dict[str, list[int | str]]
     if net.window.aligned:
-        # The operator puts the four samples of a square first and the frames second.
         count = len(net.window.offsets)
-        apart = torch.unflatten(kernel, 1, (count, FRAME_CHANNELS))
-        lumas, chromas = apart[:, :, :4].transpose(1, 2), apart[:, :, 4:]
-        kernel = torch.cat((lumas.flatten(1, 2), chromas.flatten(1, 2)), dim=1)
+        kernel = _side_by_side(kernel)
         if net.quantiser_map is not None:
             # What it adds is a convolution of 1x1: the middle of one of 3x3.
             plane = functional.pad(net.quantiser_map.weight[:, None, None, None], (1, 1, 1, 1))
@@ -200,12 +197,26 @@ def planes_model(net: PlanesNet) -> onnx.ModelProto:
     )
 
 
+def _side_by_side(kernel: Tensor) -> Tensor:
+    """Brings a kernel over several frames to the order in which the operators give them.
+
+    Args:
+        kernel: `[C, 6 * K, 3, 3]`, frame by frame.
+    """
+    # SpaceToDepth puts the four samples of a square first and the frames second.
+    apart = torch.unflatten(kernel, 1, (-1, FRAME_CHANNELS))
+    lumas, chromas = apart[:, :, :4].transpose(1, 2), apart[:, :, 4:]
+    return torch.cat((lumas.flatten(1, 2), chromas.flatten(1, 2)), dim=1)
+
+
 def refine_model(net: RefineNet) -> onnx.ModelProto:
     """Returns the ONNX model of a `RefineNet`."""
     graph = Graph()
     luma = graph.node("SpaceToDepth", [graph.affine("y", 1.0, -0.5)], blocksize=2)
     stacked = graph.node("Concat", [luma, "uv"], axis=1)
-    head = graph.layer(stacked, net.head)
+    lost = NEIGHBOUR_GAIN * net.damaged.weight
+    kernel = _side_by_side(torch.cat((net.head.weight - lost, lost), dim=1))
+    head = graph.convolution(stacked, kernel, net.head.bias)
     trunk = graph.blocks(head, net.blocks)
     outputs: dict[str, list[int | str]] = {}
     for name in BRANCHES:
@@ -214,7 +225,7 @@ def refine_model(net: RefineNet) -> onnx.ModelProto:
         graph.planes(features, net.tails.get_submodule(name), 1, f"{name}_")
         outputs[f"{name}_y_residual"] = ["N", 1, "H", "W"]
         outputs[f"{name}_uv_residual"] = ["N", 2, "H/2", "W/2"]
-    return graph.model({"y": ["N", 1, "H", "W"], "uv": ["N", 2, "H/2", "W/2"]}, outputs)
+    return graph.model({"y": ["N", 2, "H", "W"], "uv": ["N", 4, "H/2", "W/2"]}, outputs)
 
 
 def fused_head(net: PlanesNet) -> Tensor:
@@ -306,8 +317,8 @@ def random_shapes(net: nn.Module) -> list[dict[str, tuple[int, ...]]]:
             shapes.append({"y": (frames, channels, height, width), "uv": uv})
         elif isinstance(net, RefineNet):
             frames = int(rng.integers(1, 4))
-            uv = (frames, 2, height // 2, width // 2)
-            shapes.append({"y": (frames, 1, height, width), "uv": uv})
+            uv = (frames, 4, height // 2, width // 2)
+            shapes.append({"y": (frames, 2, height, width), "uv": uv})
         else:
             shapes.append({"y": (int(rng.integers(1, 4)), 2, height, width)})
     return shapes
@@ -319,6 +330,7 @@ def export(
     name: str,
     description: str,
     training: dict[str, Any],
+    use: dict[str, float] | None = None,
 ) -> Path:
     """Writes a network and its card.
 
@@ -328,6 +340,7 @@ def export(
         name: Name of the model.
         description: One sentence for people.
         training: What the card tells of the training.
+        use: What the card says of how the model is used: ``told_at_most``, ``leniency``.
 
     Returns:
         Path of the ONNX file.
@@ -343,6 +356,7 @@ def export(
         "name": name,
         "file": path.name,
         **_facts(net),
+        **(use or {}),
         "sha256": hashlib.sha256(data).hexdigest(),
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
         "licence": "MIT",

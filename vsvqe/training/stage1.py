@@ -31,7 +31,7 @@ class Stage1:
         self.margin = -(-card.receptive_field // 2) * 2
 
     def enhanced(self, batch: Batch, margin: int) -> Batch:
-        """Returns the batch with single enhanced frames in place of its windows.
+        """Returns the batch with enhanced frames in place of its windows, and the damaged beside.
 
         Args:
             batch: Damaged windows, as ``Pairs`` draws them for ``window``.
@@ -55,8 +55,8 @@ class Stage1:
         base_uv = _inner(batch.base_uv + torch.from_numpy(uv), half)
         target_y, target_uv = _inner(batch.target_y, margin), _inner(batch.target_uv, half)
         return batch._replace(
-            y=base_y,
-            uv=base_uv[:, None],
+            y=torch.cat((base_y, _inner(batch.base_y, margin)), dim=1),
+            uv=torch.stack((base_uv, _inner(batch.base_uv, half)), dim=1),
             base_y=base_y,
             base_uv=base_uv,
             target_y=target_y,

@@ -289,7 +289,7 @@ class Refinement(Unopposed):
         self, net: RefineNet, batch: Batch
     ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """Returns the planes of the texture and of the smooth pictures."""
-        residuals = net(batch.y, batch.uv[:, 0])
+        residuals = net(batch.y, batch.uv.flatten(1, 2))
         base = (batch.base_y, batch.base_uv)
         texture_y, texture_uv, smooth_y, smooth_uv = (
             plane + residual for plane, residual in zip(base * 2, residuals, strict=True)
