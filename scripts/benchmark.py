@@ -205,11 +205,9 @@ def bare(model: str, engine: str, half: bool, width: int, height: int) -> Callab
         found = card
         clip = vs.core.std.BlankClip(width=width, height=height, length=100)
         given, overlap = options.window(card.radius, clip, aligned=card.aligned)
-        frames, channels = given + 2 * overlap, 1
-        if card.aligned:
-            frames, channels = given, len(card.offsets)
+        frames = given if card.aligned else given + 2 * overlap
         shapes = (
-            ("y", (frames, channels, height, width)),
+            ("y", (frames, card.luma_channels, height, width)),
             ("uv", (frames, card.chroma_channels, height // 2, width // 2)),
         )
     streams = options.cpu_streams(given)

@@ -1,9 +1,7 @@
-import dataclasses
 import hashlib
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import vapoursynth as vs
 from support import networks
@@ -208,12 +206,3 @@ def test_the_newest_version_is_the_one_with_the_highest_number(models: Path) -> 
 def test_a_variant_of_several_scales_is_for_the_filter() -> None:
     with pytest.raises(ModelError, match="superres-x4-balanced"):
         find("balanced", "superres")
-
-
-def test_what_is_coarser_than_a_model_is_to_be_told():
-    card = next(card for card in vqe.list_models() if card.quantiser_map)
-    quantisers = np.array([5.0, 18.0, 25.0, 33.0, 60.0], np.float32)
-    capped = dataclasses.replace(card, told_at_most=25.0)
-    np.testing.assert_array_equal(capped.levels(quantisers)[:3], card.levels(quantisers)[:3])
-    assert (capped.levels(quantisers)[2:] == card.levels(quantisers)[2]).all()
-    assert card.levels(quantisers)[4] == 1.0

@@ -68,8 +68,8 @@ class Card:
     """Of a model that is told the quantiser, as one channel more beside the chroma of its windows:
     the quantisers that are -1 and 1 there, linear in between. ``None``: it is not told."""
     told_at_most: float | None = None
-    """The coarsest quantiser that it is told, where that is not the map's: one that was trained for
-    texture makes up more than looks alike if it is told how much there is to make up."""
+    """The coarsest quantiser that it is told, if that is not the coarsest there is: one that was
+    trained for texture makes up more than looks alike if it is told how much was lost."""
     detail: str | None = None
     """Name of the sibling that ``detail=`` moves towards, if there is one."""
     training: dict[str, Any] = field(default_factory=dict, hash=False)
@@ -130,8 +130,6 @@ class Card:
             quantiser: Of N frames.
         """
         assert self.quantiser_map is not None
-        if self.told_at_most is not None:
-            quantiser = np.minimum(quantiser, np.float32(self.told_at_most))
         return np.interp(quantiser, self.quantiser_map, (-1.0, 1.0)).astype(np.float32)
 
     @property

@@ -144,3 +144,14 @@ def test_a_quantiser_is_for_models_that_go_by_it(tmp_path, model):
 def test_bad_quantiser(qp):
     with pytest.raises(vs.Error, match=r"^SuperRes: qp="):
         vqe.SuperRes(scene(), qp=qp, backend="cpu")
+
+
+def test_the_sibling_for_texture_is_told_no_coarse_quantiser():
+    clip, best = scene(96, 64, 2), "superres-x2-best-v1"
+    coarse, limit, fine = (
+        vqe.SuperRes(clip, detail=1, model=best, qp=qp, backend="cpu") for qp in (40, 25, 15)
+    )
+    assert all_same(coarse, limit)
+    assert not all_same(fine, limit)
+    faithful = (vqe.SuperRes(clip, model=best, qp=qp, backend="cpu") for qp in (40, 25))
+    assert not all_same(*faithful)

@@ -58,7 +58,9 @@ class Weighing:
 
     def told(self, quantiser: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns what the model is told, for the quantisers of frames."""
-        return quantiser - np.float32(self.leniency)
+        told = quantiser - np.float32(self.leniency)
+        most = self.card.told_at_most
+        return told if most is None else np.minimum(told, np.float32(most))
 
     def factors(self, quantiser: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns what the luma and the chroma residual are multiplied by, N x 2.

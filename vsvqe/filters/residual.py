@@ -19,6 +19,7 @@ from .options import Options, half_precision
 from .quantiser import Plane, Weighing, settled
 from .sessions import Sessions
 
+# Prop of a repaired frame: what it was made of.
 _DAMAGED = "_VQEDamaged"
 
 # The model's smallest unit: two luma pixels and one chroma sample.

@@ -89,7 +89,7 @@ def flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Field:
     halves = (cv2.resize(luma, half, interpolation=cv2.INTER_AREA) for luma in (first, second))
     dense: NDArray[np.float32] = search.calc(*halves, None)
     _idle.put(search)
-    # In place: a new array for each of these would take longer than the work.
+    # In place, without an array for each of these.
     cv2.GaussianBlur(dense, (0, 0), _BLUR, dst=dense)
     dense *= np.float32(2.0)  # of half pixels
     np.clip(dense, -_LARGEST, _LARGEST, out=dense)
@@ -208,8 +208,9 @@ class Sampling:
         return out
 
 
-# Positions are worked out for so many samples at a time: more would leave the processor's caches,
-# and be new memory every time, whose pages cost more than the work.
+# Positions are worked out for so many samples at a time: of more, the memory would be new every
+# time, whose pages cost more than the work; for fewer, threads would wait for the interpreter's
+# lock more often.
 _AT_A_TIME = 1 << 17
 
 

@@ -50,7 +50,7 @@ def start_from(net: nn.Module, path: Path) -> None:
         if name in own or not name.startswith("response")
     }
     # What is new does nothing yet.
-    begun = ("blocks", "branches", "damaged", "response", "quantiser_map")
+    begun = ("blocks", "branches", "response", "quantiser_map")
     silent = ("second.weight", "second.bias")
     new = {
         name: torch.zeros_like(tensor) if name.endswith(silent) else tensor
@@ -168,14 +168,14 @@ def _frames(kernel: Tensor, count: int, aligned: bool) -> Tensor:
 def _refine_weights(layers: list[Layer], branches: list[str]) -> dict[str, Tensor]:
     """Returns the state dict of a ``RefineNet``."""
     (kernel, bias), *rest = layers
-    frames = _frames(kernel, kernel.shape[1] // FRAME_CHANNELS, aligned=True)
+    faithful, damaged = _frames(kernel, 2, aligned=True).unbind(1)
     # What gives planes ends a branch.
     ends = [index for index, (kernel, _) in enumerate(rest) if len(kernel) == FRAME_CHANNELS]
     length = ends[1] - ends[0]
     trunk = ends[0] + 1 - length
-    weights = _named("head", (frames.sum(1), bias)) | _blocks("blocks", rest[:trunk])
-    if frames.shape[1] > 1:
-        weights["damaged.weight"] = frames[:, 1] / NEIGHBOUR_GAIN
+    weights = _named("head", (faithful + damaged, bias)) | _blocks("blocks", rest[:trunk])
+    # It is seen as a difference to the other, as the neighbours of a ``PlanesNet`` are.
+    weights["damaged.weight"] = damaged / NEIGHBOUR_GAIN
     for number, name in enumerate(branches):
         *blocks, tail = rest[trunk + number * length : trunk + (number + 1) * length]
         weights |= _blocks(f"branches.{name}", blocks) | _tail(f"tails.{name}", tail)

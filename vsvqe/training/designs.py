@@ -34,6 +34,8 @@ _DEBLOCK = "Removes compression artifacts of H.264, HEVC and MPEG-4, from QP 20 
 _SUPERRES = "Doubles the size, of clean and of moderately compressed video"
 # Of LPIPS beside the absolute error where texture has to be made up.
 _REAL_PERCEPTUAL = 0.1
+# The same where ``detail`` mixes what comes with a faithful model.
+_DETAIL_PERCEPTUAL = 0.2
 # Of grids beside LPIPS, by four: cells of 8x8 pixels show sooner than smaller ones. By two it is
 # too much: where an edge needs some kinds of pixels more than others, flat pixels around it made up
 # for that.
@@ -46,8 +48,6 @@ _BANK = 0.4
 _REFINED = "deblock-balanced-v4"
 # Of crops from filmed photographs, where texture is made up: most video has less of it than they.
 _REFINED_STILLS = 0.3
-# The same where ``detail`` mixes what comes with a faithful model.
-_DETAIL_PERCEPTUAL = 0.2
 # Every third view at half the size: what is trained since is looked at in more sizes.
 _HALVED = Views(1.0 / 3.0, 2.0, 2.0)
 # Features of the discriminator at full size. RealBasicVSR has 64, for networks of 16 times as many
