@@ -1,5 +1,6 @@
 """``PlanesNet`` at every scale, and one scale's weights begun from another's."""
 
+import onnx
 import onnxruntime as ort
 import pytest
 import torch
@@ -77,3 +78,42 @@ def test_the_exported_model_gives_the_same(tmp_path, scale: int) -> None:
     with torch.no_grad():
         for found, wanted in zip(got, net.windows(y, uv), strict=True):
             torch.testing.assert_close(torch.from_numpy(found), wanted, atol=1e-5, rtol=0)
+
+
+def cleaning() -> PlanesNet:
+    torch.manual_seed(2)
+    net = PlanesNet(WINDOW, 4, channels=8, blocks=4, cleaning=True)
+    for weights in (net.tail.weight, net.cleaner.weight, net.neighbours.weight):
+        torch.nn.init.normal_(weights, std=0.1)
+    return net.eval()
+
+
+def test_half_of_the_blocks_clean() -> None:
+    net = cleaning()
+    with torch.no_grad():
+        (y, uv), enlarged = net.stages(*planes())
+        for got, wanted in zip(enlarged, net.windows(*planes()), strict=True):
+            assert torch.equal(got, wanted)
+        net.blocks[2].second.weight.add_(0.1)
+        (again, _), others = net.stages(*planes())
+    assert y.shape == (2, 1, 20, 28)
+    assert uv.shape == (2, 2, 10, 14)
+    assert torch.equal(again, y)
+    assert not torch.equal(others[0], enlarged[0])
+
+
+def test_what_was_not_made_for_cleaning_shows_none() -> None:
+    with pytest.raises(ValueError, match="not made for cleaning"):
+        made(2).stages(*planes())
+
+
+def test_an_exported_model_shows_no_cleaning(tmp_path) -> None:
+    net = cleaning()
+    path = export(net, tmp_path, "superres-cleaning-v1", "For tests.", {})
+    y, uv = planes()
+    session = ort.InferenceSession(path)
+    outputs = session.run(None, {"y": y.numpy(), "uv": uv.flatten(1, 2).numpy()})
+    with torch.no_grad():
+        for got, wanted in zip(outputs, net.windows(y, uv), strict=True):
+            torch.testing.assert_close(torch.from_numpy(got), wanted, atol=1e-5, rtol=1e-4)
+    assert len(onnx.load(path).graph.output) == 2

@@ -14,7 +14,7 @@ from vsvqe.training.judge import Judge
 from vsvqe.training.pairs import REAL, Batch, Pairs
 from vsvqe.training.perceptual import Perceptual, to_rgb
 from vsvqe.training.store import Store
-from vsvqe.training.tasks import Detail
+from vsvqe.training.tasks import Cleaning, Detail
 
 SIDE = 16
 
@@ -105,3 +105,36 @@ def test_a_network_that_sees_the_quantiser_is_told_it(cache: Path, data: Path) -
     coarser = batch._replace(quantiser=torch.full((4,), 40.0))
     assert loss(task, coarser) != pytest.approx(loss(task, batch))
     assert loss(task, batch) == loss(task, batch)
+
+
+def cleaning_error(cache: Path, data: Path, kind: str) -> float:
+    """What a network pays that cleans nothing."""
+    plain = detail(cache, data, 0.0)
+    net = PlanesNet(SINGLE, 4, channels=8, blocks=2, cleaning=True)
+    pairs = Pairs(plain.valid, 4, [kind], stills_share=1.0)
+    plain = replace(plain, net=net, pairs=pairs, size=32)
+    batch = plain.batch(np.random.default_rng(5))
+    return loss(replace(plain, cleaning_weight=1.0), batch) - loss(plain, batch)
+
+
+def test_what_is_not_damaged_is_clean(cache: Path, data: Path) -> None:
+    """Its original at its size is the clip itself, but for what is rounded to 8 bits."""
+    assert cleaning_error(cache, data, "quarter") < 0.5 / 219 + 0.5 / 224
+    assert cleaning_error(cache, data, "quarter-real") > 0.01
+
+
+def test_a_network_learns_to_clean(cache: Path, data: Path) -> None:
+    stills = Store(cache, "stills-*")
+    net = PlanesNet(SINGLE, 4, channels=8, blocks=2, cleaning=True)
+    pairs = Pairs(stills, 4, REAL[4], stills_share=1.0)
+    task = Cleaning(net, pairs, stills, count=4, size=32)
+    batch = task.batch(np.random.default_rng(6))
+    optimiser = torch.optim.Adam(net.parameters(), 3e-3)
+    losses = []
+    for _ in range(60):
+        losses.append(task.loss(batch))
+        optimiser.zero_grad()
+        losses[-1].backward()
+        optimiser.step()
+    assert losses[-1] < 0.95 * losses[0]
+    assert net.cleaner.weight.abs().max() > 0

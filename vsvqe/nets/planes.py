@@ -121,6 +121,7 @@ class PlanesNet(WindowNet):
         *,
         responsive: bool = False,
         quantiser_map: bool = False,
+        cleaning: bool = False,
     ) -> None:
         """Builds the network.
 
@@ -133,6 +134,8 @@ class PlanesNet(WindowNet):
             convolution: Makes the layers of the blocks.
             responsive: Whether the quantiser decides how much of the residual is given.
             quantiser_map: Whether the network sees the quantiser, as a plane beside the chroma.
+            cleaning: Whether half of the blocks are to clean the frame before it is enlarged, which
+                ``stages`` shows and exported models don't.
 
         Raises:
             ValueError: If the scale is another, or windows with a quantiser map are not aligned.
@@ -155,11 +158,15 @@ class PlanesNet(WindowNet):
         self.tail = conv3x3(channels, FRAME_CHANNELS * scale * scale)
         self.response = Response() if responsive else None
         self.quantiser_map = QuantiserMap(channels) if quantiser_map else None
+        self.cleaner = conv3x3(channels, FRAME_CHANNELS) if cleaning else None
         # Zero: a network trained on single frames keeps its output when neighbours are switched
         # on. The tail is zero too, so that training starts from "leave the picture alone".
         nn.init.zeros_(self.neighbours.weight)
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
+        if self.cleaner is not None:
+            nn.init.zeros_(self.cleaner.weight)
+            nn.init.zeros_(self.cleaner.bias)  # type: ignore[arg-type]
 
     @property
     def receptive_field(self) -> int:
@@ -194,19 +201,33 @@ class PlanesNet(WindowNet):
         Raises:
             ValueError: The network sees one and there is none, or the other way round.
         """
-        if (plane is None) != (self.quantiser_map is None):
-            raise ValueError("a quantiser map is for networks that see one, and these need it")
-        count, frames, height, width = y.shape
-        luma = functional.pixel_unshuffle(y.reshape(count * frames, 1, height, width) - 0.5, 2)
-        luma = luma.reshape(count, frames, 4, height // 2, width // 2)
-        stacked = torch.cat((luma, uv), dim=2)
-        if frames == 1:
-            return self._residual(stacked[:, 0], None, plane)
-        index = self.window.centre
-        centre = stacked[:, index]
-        others = torch.cat((stacked[:, :index], stacked[:, index + 1 :]), dim=1)
-        differences = NEIGHBOUR_GAIN * (others - centre.unsqueeze(1))
-        return self._residual(centre, differences.flatten(1, 2), plane)
+        head = self._head(y, uv, plane)
+        return _planes(self.tail(self._through(self.blocks, head) + head), self.scale)
+
+    def stages(self, y: Tensor, uv: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Returns what half of the blocks clean away, and what ``windows`` returns.
+
+        RealBasicVSR (Chan et al., CVPR 2022) has a network of its own clean the frames first, and
+        holds what that gives to the clean frames. Here, half of the blocks are held to them.
+
+        Args:
+            y: As for ``windows``.
+            uv: As for ``windows``.
+
+        Returns:
+            The residuals of the centre frame at its own size, and those of the enlarged one.
+
+        Raises:
+            ValueError: The network was not made for cleaning.
+        """
+        if self.cleaner is None:
+            raise ValueError("the network was not made for cleaning")
+        half = len(self.blocks) // 2
+        head = self._head(y, uv, None)
+        features = self._through(self.blocks[:half], head)
+        cleaned = _planes(self.cleaner(features + head), 1)
+        features = self._through(self.blocks[half:], features)
+        return cleaned, _planes(self.tail(features + head), self.scale)
 
     def forward(self, y: Tensor, uv: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the residuals of a run of frames, as the ONNX model does.
@@ -230,20 +251,35 @@ class PlanesNet(WindowNet):
         indices = torch.arange(outputs)[:, None] + torch.arange(2 * radius + 1)[None, :]
         return self.windows(y[:, 0][indices], uv[indices])
 
-    def _residual(
-        self, centre: Tensor, differences: Tensor | None, plane: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Runs the convolutions and splits the result into planes."""
-        head = self.head(centre.contiguous(memory_format=torch.channels_last))
-        if differences is not None:
+    def _head(self, y: Tensor, uv: Tensor, plane: Tensor | None) -> Tensor:
+        """Returns the features of windows before the blocks; see ``windows``."""
+        if (plane is None) != (self.quantiser_map is None):
+            raise ValueError("a quantiser map is for networks that see one, and these need it")
+        count, frames, height, width = y.shape
+        luma = functional.pixel_unshuffle(y.reshape(count * frames, 1, height, width) - 0.5, 2)
+        luma = luma.reshape(count, frames, 4, height // 2, width // 2)
+        stacked = torch.cat((luma, uv), dim=2)
+        index = self.window.centre if frames > 1 else 0
+        centre = stacked[:, index]
+        head: Tensor = self.head(centre.contiguous(memory_format=torch.channels_last))
+        if frames > 1:
+            others = torch.cat((stacked[:, :index], stacked[:, index + 1 :]), dim=1)
+            differences = NEIGHBOUR_GAIN * (others - centre.unsqueeze(1)).flatten(1, 2)
             head = head + self.neighbours(differences.contiguous(memory_format=torch.channels_last))
         if self.quantiser_map is not None:
             head = head + self.quantiser_map(plane)
-        features = head
-        for block in self.blocks:
+        return head
+
+    @staticmethod
+    def _through(blocks: nn.ModuleList, features: Tensor) -> Tensor:
+        for block in blocks:
             features = block(features)
-        residual = RESIDUAL_SCALE * self.tail(features + head).float()
-        luma = residual[:, : 4 * self.scale**2]
-        chroma = residual[:, 4 * self.scale**2 :]
-        chroma = functional.pixel_shuffle(chroma, self.scale)
-        return functional.pixel_shuffle(luma, 2 * self.scale), chroma
+        return features
+
+
+def _planes(tail: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+    """Splits what the last convolution gives into planes."""
+    residual = RESIDUAL_SCALE * tail.float()
+    luma = residual[:, : 4 * scale**2]
+    chroma = functional.pixel_shuffle(residual[:, 4 * scale**2 :], scale)
+    return functional.pixel_shuffle(luma, 2 * scale), chroma

@@ -24,8 +24,9 @@ def start_from(net: nn.Module, path: Path) -> None:
 
     A network may begin with those of one of fewer blocks, and a ``PlanesNet`` with those of a
     smaller scale, of one that knew less of the quantiser, and of an exported model that saw fewer
-    frames. At the same scale it gives at first what that one gave. One that has no response leaves
-    that of the other behind.
+    frames. At the same scale it gives at first what that one gave. One that has no response, or no
+    quantiser map, leaves that of the other behind: it gives what that one gave for the quantiser in
+    the middle of the map.
 
     Args:
         net: The network.
@@ -47,10 +48,10 @@ def start_from(net: nn.Module, path: Path) -> None:
     weights = {
         name: tensor
         for name, tensor in weights.items()
-        if name in own or not name.startswith("response")
+        if name in own or not name.startswith(("response", "quantiser_map"))
     }
     # What is new does nothing yet.
-    begun = ("blocks", "branches", "response", "quantiser_map")
+    begun = ("blocks", "branches", "cleaner", "response", "quantiser_map")
     silent = ("second.weight", "second.bias")
     new = {
         name: torch.zeros_like(tensor) if name.endswith(silent) else tensor

@@ -42,6 +42,8 @@ _DETAIL_PERCEPTUAL = 0.2
 _REAL_GRID_BY_FOUR = 3000.0
 # Of the change of the error from frame to frame beside the absolute error.
 _REAL_STEADY = 1.0
+# Of what is cleaned beside the absolute error, as in RealBasicVSR.
+_CLEANING = 1.0
 # Of the filter bank beside LPIPS.
 _BANK = 0.4
 # What the second stages of ASTF refine. With later models they would have to be trained anew.
@@ -115,10 +117,22 @@ def _real_by_four(net: nn.Module, material: Material) -> tasks.Detail:
     return replace(task, views=_HALVED, grid_weight=_REAL_GRID_BY_FOUR)
 
 
+def _cleaning(net: nn.Module, material: Material) -> tasks.Cleaning:
+    assert isinstance(net, PlanesNet)
+    pairs = Pairs(material.store, net.scale, REAL[net.scale])
+    return tasks.Cleaning(net, pairs, material.valid, count=12, size=48)
+
+
 def _adversarial(net: nn.Module, material: Material) -> tasks.Detail:
     judge = Judge(UNetDiscriminator(channels=_JUDGE_CHANNELS), _JUDGE_RATE)
     steady = _steady(_real(net, material, _perceptual(material, _BANK)))
-    return replace(steady, grid_weight=_REAL_GRID_BY_FOUR, opponent=judge)
+    return replace(
+        steady,
+        grid_weight=_REAL_GRID_BY_FOUR,
+        cleaning_weight=_CLEANING,
+        views=_HALVED,
+        opponent=judge,
+    )
 
 
 def _real(net: nn.Module, material: Material, perceptual: Perceptual) -> tasks.Detail:
@@ -253,12 +267,19 @@ DESIGNS = {
         _real_by_four,
         rate=3e-4,
     ),
+    "superres-x4-cleaning": Design(
+        "Makes video of unknown history four times as large, with less of its damage; cleans "
+        "before it enlarges; looks at seven aligned frames; begins with superres-x4-best.",
+        lambda: PlanesNet(_CODED, 4, channels=48, blocks=12, cleaning=True),
+        _cleaning,
+        rate=5e-4,
+    ),
     "superres-x4-adversarial": Design(
-        "Makes video of unknown history four times as large, with texture that passes for real; "
-        "begins with superres-x4-real.",
-        lambda: PlanesNet(_AROUND, 4, channels=48, blocks=8),
+        "Makes video of unknown history four times as large, with texture that passes for real and "
+        "less of its damage; looks at seven aligned frames; begins with superres-x4-cleaning.",
+        lambda: PlanesNet(_CODED, 4, channels=48, blocks=12, cleaning=True),
         _adversarial,
-        rate=1e-4,
+        rate=2e-4,
     ),
     "astf-fast": Design(
         "Refines what Deblock gives, towards texture and towards calm, for ASTF to fuse.",

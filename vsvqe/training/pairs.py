@@ -325,8 +325,8 @@ def assemble(crops: list[Crop], scale: int, centre: int) -> Batch:
     return Batch(
         y[..., inner, inner],
         uv[..., half, half],
-        upscale(base_y, scale, 0.0)[..., outer, outer],
-        upscale(base_uv, scale, chroma_shift(scale))[..., outer_half, outer_half],
+        resized(base_y, scale, 0.0)[..., outer, outer],
+        resized(base_uv, scale, chroma_shift(scale))[..., outer_half, outer_half],
         target_y[..., outer, outer],
         target_uv[..., outer_half, outer_half],
         mse,
@@ -334,12 +334,12 @@ def assemble(crops: list[Crop], scale: int, centre: int) -> Batch:
     )
 
 
-def upscale(planes: Tensor, scale: int, shift: float) -> Tensor:
-    """Enlarges planes bicubically, as zimg does."""
+def resized(planes: Tensor, scale: float, shift: float) -> Tensor:
+    """Resamples planes bicubically, as zimg does; see ``resample.bicubic_matrix``."""
     height, width = planes.shape[-2:]
-    rows = torch.from_numpy(bicubic_matrix(height, scale * height))
-    columns = torch.from_numpy(bicubic_matrix(width, scale * width, shift))
-    return rows @ planes @ columns.T
+    rows = torch.from_numpy(bicubic_matrix(height, round(scale * height)))
+    columns = torch.from_numpy(bicubic_matrix(width, round(scale * width), shift))
+    return rows.to(planes.device) @ planes @ columns.T.to(planes.device)
 
 
 def luma(codes: Bytes) -> Tensor:

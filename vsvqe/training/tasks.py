@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vsvqe.motion.alignment import Box
-from vsvqe.nets.planes import WindowNet
+from vsvqe.nets.planes import PlanesNet, WindowNet
 from vsvqe.nets.refine import RefineNet
 from vsvqe.nets.window import Window
 from vsvqe.training.judge import Judge
@@ -30,8 +30,10 @@ from vsvqe.training.pairs import (
     assemble,
     cut,
     find_pairs,
+    resized,
 )
 from vsvqe.training.perceptual import Perceptual, Views, to_rgb
+from vsvqe.training.resample import chroma_shift
 from vsvqe.training.stage1 import Stage1
 from vsvqe.training.store import Store
 from vsvqe.training.temporal import warped_difference
@@ -59,6 +61,8 @@ TARGET_SHARPENING = 0.12
 ADVERSARIAL_WEIGHT = 0.05
 # Of a grid beside LPIPS, which takes one for texture: one of a code costs as much as LPIPS of 0.01.
 GRID_WEIGHT = 500.0
+# Samples that the bicubic kernel reaches far, in planes that are made smaller by it.
+CLEANING_BORDER = 2
 
 
 @dataclass
@@ -148,6 +152,21 @@ class Distillation(Restoration):
 
 
 @dataclass
+class Cleaning(Restoration):
+    """SuperRes that is to clean the frames before it enlarges them.
+
+    The first stage of RealBasicVSR (Chan et al., CVPR 2022): the error of the result, and that of
+    what is cleaned against the original at the size of the damaged frames, with equal weights.
+    """
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Returns the errors of the enlarged and of the cleaned frames."""
+        cleaned, (y, uv) = _stages(self.net, batch)
+        error = mixed_error(batch.base_y + y - batch.target_y, batch.base_uv + uv - batch.target_uv)
+        return error + mixed_error(*_cleaning_errors(self.net, batch, cleaned))
+
+
+@dataclass
 class Detail(Restoration):
     """SuperRes towards what looks alike rather than what is nearest on average.
 
@@ -159,6 +178,8 @@ class Detail(Restoration):
             of twice its scale.
         steady_weight: Of how much the error changes from a frame to the next, along the motion;
             beside the absolute error.
+        cleaning_weight: Of the error of what is cleaned before it is enlarged, see ``Cleaning``;
+            beside the absolute error.
         views: How the perceptual distance looks.
         opponent: Judges the pictures, if they are to pass as real.
         opponent_weight: Of its verdict beside the absolute error.
@@ -169,6 +190,7 @@ class Detail(Restoration):
     grid_weight: float = field(default=GRID_WEIGHT, kw_only=True)
     grid_period: int = field(default=2, kw_only=True)
     steady_weight: float = field(default=0.0, kw_only=True)
+    cleaning_weight: float = field(default=0.0, kw_only=True)
     views: Views = field(default=Views(), kw_only=True)
     opponent: Judge | None = field(default=None, kw_only=True)
     opponent_weight: float = field(default=ADVERSARIAL_WEIGHT, kw_only=True)
@@ -181,7 +203,11 @@ class Detail(Restoration):
 
     def loss(self, batch: Batch) -> Tensor:
         """Returns the absolute error plus the perceptual distance of the restored frames."""
-        residual_y, residual_uv = self.residuals(batch)
+        cleaned = None
+        if self.cleaning_weight:
+            cleaned, (residual_y, residual_uv) = _stages(self.net, batch)
+        else:
+            residual_y, residual_uv = self.residuals(batch)
         y, uv = batch.base_y + residual_y, batch.base_uv + residual_uv
         absolute = (y - batch.target_y).abs().mean() + (uv - batch.target_uv).abs().mean()
         # Its differences of features are too fine for half precision.
@@ -198,6 +224,9 @@ class Detail(Restoration):
             # flow is wrong.
             first, second = (y - batch.target_y).chunk(2)
             total = total + self.steady_weight * warped_difference(first, second, batch.flow)
+        if cleaned is not None:
+            errors = _cleaning_errors(self.net, batch, cleaned)
+            total = total + self.cleaning_weight * sum(error.abs().mean() for error in errors)
         return total
 
     def validate(self, net: nn.Module) -> dict[str, float]:
@@ -295,6 +324,31 @@ class Refinement(Unopposed):
             plane + residual for plane, residual in zip(base * 2, residuals, strict=True)
         )
         return (texture_y, texture_uv), (smooth_y, smooth_uv)
+
+
+def _stages(net: WindowNet, batch: Batch) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Returns the residuals of the cleaned and of the enlarged frames."""
+    assert isinstance(net, PlanesNet)
+    return net.stages(batch.y, batch.uv)
+
+
+def _cleaning_errors(
+    net: WindowNet, batch: Batch, cleaned: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Returns by what cleaned frames differ from the original at their size."""
+    index, scale = net.window.centre, 1.0 / net.scale
+    wanted = (
+        resized(batch.target_y, scale, 0.0),
+        resized(batch.target_uv, scale, chroma_shift(scale)),
+    )
+    given = (batch.y[:, index : index + 1], batch.uv[:, index])
+    # At its border, a crop lacks what the original was made smaller from.
+    inner = slice(CLEANING_BORDER, -CLEANING_BORDER)
+    luma, chroma = (
+        (before + residual - after)[..., inner, inner]
+        for before, residual, after in zip(given, cleaned, wanted, strict=True)
+    )
+    return luma, chroma
 
 
 def _faith(planes: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> Tensor:
