@@ -120,19 +120,17 @@ def _real_by_four(net: nn.Module, material: Material) -> tasks.Detail:
 def _cleaning(net: nn.Module, material: Material) -> tasks.Cleaning:
     assert isinstance(net, PlanesNet)
     pairs = Pairs(material.store, net.scale, REAL[net.scale])
-    return tasks.Cleaning(net, pairs, material.valid, count=12, size=48)
+    return tasks.Cleaning(net, pairs, material.valid, count=48 // net.scale, size=48)
 
 
 def _adversarial(net: nn.Module, material: Material) -> tasks.Detail:
     judge = Judge(UNetDiscriminator(channels=_JUDGE_CHANNELS), _JUDGE_RATE)
     steady = _steady(_real(net, material, _perceptual(material, _BANK)))
-    return replace(
-        steady,
-        grid_weight=_REAL_GRID_BY_FOUR,
-        cleaning_weight=_CLEANING,
-        views=_HALVED,
-        opponent=judge,
-    )
+    return replace(steady, cleaning_weight=_CLEANING, views=_HALVED, opponent=judge)
+
+
+def _adversarial_by_four(net: nn.Module, material: Material) -> tasks.Detail:
+    return replace(_adversarial(net, material), grid_weight=_REAL_GRID_BY_FOUR)
 
 
 def _real(net: nn.Module, material: Material, perceptual: Perceptual) -> tasks.Detail:
@@ -242,6 +240,20 @@ DESIGNS = {
         _real_by_two,
         rate=3e-4,
     ),
+    "superres-x2-cleaning": Design(
+        "Doubles the size of video of unknown history, with less of its damage; cleans before it "
+        "enlarges; looks at seven aligned frames; begins with superres-x2-best.",
+        lambda: PlanesNet(_CODED, 2, channels=48, blocks=12, cleaning=True),
+        _cleaning,
+        rate=5e-4,
+    ),
+    "superres-x2-adversarial": Design(
+        "Doubles the size of video of unknown history, with texture that passes for real and less "
+        "of its damage; looks at seven aligned frames; begins with superres-x2-cleaning.",
+        lambda: PlanesNet(_CODED, 2, channels=48, blocks=12, cleaning=True),
+        _adversarial,
+        rate=2e-4,
+    ),
     "superres-x4-fast": Design(
         "Makes clean and moderately compressed video four times as large, in little time; looks at "
         "five frames as they are; begins with superres-x2-fast.",
@@ -278,7 +290,7 @@ DESIGNS = {
         "Makes video of unknown history four times as large, with texture that passes for real and "
         "less of its damage; looks at seven aligned frames; begins with superres-x4-cleaning.",
         lambda: PlanesNet(_CODED, 4, channels=48, blocks=12, cleaning=True),
-        _adversarial,
+        _adversarial_by_four,
         rate=2e-4,
     ),
     "astf-fast": Design(
