@@ -107,6 +107,23 @@ def test_a_network_that_sees_the_quantiser_is_told_it(cache: Path, data: Path) -
     assert loss(task, batch) == loss(task, batch)
 
 
+def test_what_is_made_up_where_nothing_is_costs_more(cache: Path, data: Path) -> None:
+    plain = detail(cache, data, 0.0)
+    calm = replace(plain, calm_weight=3.0)
+    batch = plain.batch(np.random.default_rng(4))
+    torch.manual_seed(5)
+    noise = 0.02 * torch.randn_like(batch.target_y)
+    flat = torch.full_like(noise, 0.4)
+    busy = flat + 0.2 * torch.randn_like(noise)
+    extra = [
+        loss(calm, given) - loss(plain, given)
+        for target in (flat, busy)
+        for given in [batch._replace(target_y=target, base_y=target + noise)]
+    ]
+    assert extra[0] == pytest.approx(3.0 * noise.abs().mean().item(), rel=1e-3)
+    assert abs(extra[1]) < 0.01 * extra[0]
+
+
 def cleaning_error(cache: Path, data: Path, kind: str) -> float:
     """What a network pays that cleans nothing."""
     plain = detail(cache, data, 0.0)

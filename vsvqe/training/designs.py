@@ -40,6 +40,9 @@ _DETAIL_PERCEPTUAL = 0.2
 # too much: where an edge needs some kinds of pixels more than others, flat pixels around it made up
 # for that.
 _REAL_GRID_BY_FOUR = 3000.0
+# Of the error where the original is flat beside the absolute error, where texture is made up.
+_DETAIL_CALM = 1.6
+_ADVERSARIAL_CALM = 1.0
 # Of the change of the error from frame to frame beside the absolute error.
 _REAL_STEADY = 1.0
 # Of what is cleaned beside the absolute error, as in RealBasicVSR.
@@ -126,7 +129,13 @@ def _cleaning(net: nn.Module, material: Material) -> tasks.Cleaning:
 def _adversarial(net: nn.Module, material: Material) -> tasks.Detail:
     judge = Judge(UNetDiscriminator(channels=_JUDGE_CHANNELS), _JUDGE_RATE)
     steady = _steady(_real(net, material, _perceptual(material, _BANK)))
-    return replace(steady, cleaning_weight=_CLEANING, views=_HALVED, opponent=judge)
+    return replace(
+        steady,
+        calm_weight=_ADVERSARIAL_CALM,
+        cleaning_weight=_CLEANING,
+        views=_HALVED,
+        opponent=judge,
+    )
 
 
 def _adversarial_by_four(net: nn.Module, material: Material) -> tasks.Detail:
@@ -162,6 +171,7 @@ def _detail(net: nn.Module, material: Material) -> tasks.Detail:
         size=72,
         perceptual=_perceptual(material),
         weight=_DETAIL_PERCEPTUAL,
+        calm_weight=_DETAIL_CALM,
         grid_period=2 * net.scale,
     )
 

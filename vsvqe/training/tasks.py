@@ -52,8 +52,10 @@ PERCEPTUAL_WEIGHT = 0.05
 # distance larger here; and texture that is held a little is as near by networks that did not train
 # it, and by 0.3 dB nearer in PSNR.
 FAITH = 0.15
-# More of it where the picture is flat: what a network makes up there flickers.
+# More of it where the picture is flat: what a network makes up there flickers, and nobody but the
+# network that trains it takes it for texture.
 CALM_FAITH = 40.0
+CALM_TEXTURE = 8.0
 # Of the unsharp masking of what both branches are to give, as Real-ESRGAN (Wang et al., ICCV
 # workshops, 2021) has it: a network that can't know what was lost gives too little of it.
 TARGET_SHARPENING = 0.12
@@ -178,6 +180,7 @@ class Detail(Restoration):
             of twice its scale.
         steady_weight: Of how much the error changes from a frame to the next, along the motion;
             beside the absolute error.
+        calm_weight: Of the error where the original is flat; beside the absolute error.
         cleaning_weight: Of the error of what is cleaned before it is enlarged, see ``Cleaning``;
             beside the absolute error.
         views: How the perceptual distance looks.
@@ -190,6 +193,7 @@ class Detail(Restoration):
     grid_weight: float = field(default=GRID_WEIGHT, kw_only=True)
     grid_period: int = field(default=2, kw_only=True)
     steady_weight: float = field(default=0.0, kw_only=True)
+    calm_weight: float = field(default=0.0, kw_only=True)
     cleaning_weight: float = field(default=0.0, kw_only=True)
     views: Views = field(default=Views(), kw_only=True)
     opponent: Judge | None = field(default=None, kw_only=True)
@@ -219,6 +223,8 @@ class Detail(Restoration):
             if self.opponent is not None:
                 pictures = to_rgb(y, uv), to_rgb(batch.target_y, batch.target_uv)
                 total = total + self.opponent_weight * self.opponent.verdict(*pictures)
+        if self.calm_weight:
+            total = total + self.calm_weight * flat_error(y, batch.target_y)
         if batch.flow is not None:
             # Of the errors, not the pictures: what the original changes may change, wherever the
             # flow is wrong.
@@ -288,6 +294,7 @@ class Refinement(Unopposed):
             crisp, calm = alike.chunk(2)
             grid = grid_error(texture[0] - batch.base_y)
             vivid = crisp.mean() + GRID_WEIGHT * grid + FAITH * _faith(texture, target)
+            vivid = vivid + CALM_TEXTURE * flat_error(texture[0], batch.target_y)
             steady = calm.mean() + FAITH * _faith(smooth, target)
             steady = steady + CALM_FAITH * flat_error(smooth[0], batch.target_y)
         total: Tensor = vivid + steady
