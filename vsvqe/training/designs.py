@@ -40,8 +40,7 @@ _DETAIL_PERCEPTUAL = 0.2
 # too much: where an edge needs some kinds of pixels more than others, flat pixels around it made up
 # for that.
 _REAL_GRID_BY_FOUR = 3000.0
-# Of the error where the original is flat beside the absolute error, where texture is made up.
-_DETAIL_CALM = 1.6
+# Of the error where the original is flat beside the absolute error.
 _ADVERSARIAL_CALM = 1.0
 # Of the change of the error from frame to frame beside the absolute error.
 _REAL_STEADY = 1.0
@@ -171,7 +170,6 @@ def _detail(net: nn.Module, material: Material) -> tasks.Detail:
         size=72,
         perceptual=_perceptual(material),
         weight=_DETAIL_PERCEPTUAL,
-        calm_weight=_DETAIL_CALM,
         grid_period=2 * net.scale,
     )
 
