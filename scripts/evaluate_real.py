@@ -6,7 +6,7 @@ it). What was measured once is kept in the work folder.
 
 Example:
     python scripts/evaluate_real.py --data data --out docs/evaluation-real.md --methods
-        Lanczos "Real-ESRGAN: SuperRes(4, 'data/weights/realesr.pth')" superres-x4-real-v2
+        Lanczos "Real-ESRGAN: SuperRes(4, 'data/weights/realesr.pth')" superres-x4-real-v3
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def test_scale_four_of_a_model_for_two_is_twice_two():
         ({"model": "fast"}, "superres-x2-fast-v1", (128, 96)),
         ({"scale": 4, "model": "fast"}, "superres-x4-fast-v1", (256, 192)),
         ({"scale": 4, "model": "best"}, "superres-x4-best-v1", (256, 192)),
-        ({"scale": 4, "model": "real"}, "superres-x4-real-v2", (256, 192)),
+        ({"scale": 4, "model": "real"}, "superres-x4-real-v3", (256, 192)),
         ({"model": "real"}, "superres-x2-real-v1", (128, 96)),
     ],
 )

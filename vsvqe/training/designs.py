@@ -114,11 +114,6 @@ def _real_by_two(net: nn.Module, material: Material) -> tasks.Detail:
     return _steady(_real(net, material, _perceptual(material, _BANK)))
 
 
-def _real_by_four(net: nn.Module, material: Material) -> tasks.Detail:
-    task = _real(net, material, _perceptual(material))
-    return replace(task, views=_HALVED, grid_weight=_REAL_GRID_BY_FOUR)
-
-
 def _cleaning(net: nn.Module, material: Material) -> tasks.Cleaning:
     assert isinstance(net, PlanesNet)
     pairs = Pairs(material.store, net.scale, REAL[net.scale])
@@ -280,13 +275,6 @@ DESIGNS = {
         lambda: PlanesNet(_AROUND, 4, channels=48, blocks=8),
         _superres_by_four,
     ),
-    "superres-x4-real": Design(
-        "Makes video of unknown history four times as large, with crisper texture and less of its "
-        "damage, at some cost in PSNR; begins with superres-x4-balanced.",
-        lambda: PlanesNet(_AROUND, 4, channels=48, blocks=8),
-        _real_by_four,
-        rate=3e-4,
-    ),
     "superres-x4-cleaning": Design(
         "Makes video of unknown history four times as large, with less of its damage; cleans "
         "before it enlarges; looks at seven aligned frames; begins with superres-x4-best.",
@@ -294,7 +282,7 @@ DESIGNS = {
         _cleaning,
         rate=5e-4,
     ),
-    "superres-x4-adversarial": Design(
+    "superres-x4-real": Design(
         "Makes video of unknown history four times as large, with texture that passes for real and "
         "less of its damage; looks at seven aligned frames; begins with superres-x4-cleaning.",
         lambda: PlanesNet(_CODED, 4, channels=48, blocks=12, cleaning=True),

@@ -347,6 +347,8 @@ def export(
     """
     net = net.eval()
     model = _model(net)
+    # What cleans shows in a training only.
+    shown = [weights for part, weights in net.named_parameters() if not part.startswith("cleaner")]
     check(net, model, random_shapes(net))
     models.mkdir(parents=True, exist_ok=True)
     path = models / f"{name}.onnx"
@@ -358,7 +360,7 @@ def export(
         **_facts(net),
         **(use or {}),
         "sha256": hashlib.sha256(data).hexdigest(),
-        "parameters": sum(parameter.numel() for parameter in net.parameters()),
+        "parameters": sum(weights.numel() for weights in shown),
         "licence": "MIT",
         "description": description,
         "training": {**training, "data": DATA, "date": datetime.date.today().isoformat()},
