@@ -62,6 +62,14 @@ CHAINS = {
         "clip = vqe.Deblock(clip, 0.7, backend='cpu')\n",
         (192, 128),
     ),
+    "astf between": (
+        "clip = clip.std.Crop(left=2, right=4)\n"
+        "clip = vqe.ASTF(clip, sharpen=0.2, backend='cpu')\n"
+        "crisp = clip.std.Convolution([0, -1, 0, -1, 12, -1, 0, -1, 0])\n"
+        "clip = vqe.ASTF(texture=crisp, smooth=vqe.Deblock(clip, backend='cpu'))\n"
+        "clip = clip.std.FlipHorizontal()\n",
+        (90, 64),
+    ),
 }
 
 

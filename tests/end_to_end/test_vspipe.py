@@ -174,6 +174,7 @@ def test_tiles_that_shrink_while_frames_are_written_divert_none(vspipe, script):
     [
         "vqe.Deblock(clip, backend='cpu')",
         "vqe.SuperRes(vqe.Deblock(clip, backend='cpu'), backend='cpu')",
+        "vqe.ASTF(clip, backend='cpu')",
     ],
 )
 def test_a_source_that_raises_ends_with_an_error_and_not_with_a_short_file(vspipe, script, filters):
@@ -197,6 +198,7 @@ def test_a_source_that_raises_ends_with_an_error_and_not_with_a_short_file(vspip
     [
         ("vqe.Deblock(clip, strength=2)", r"Deblock: strength=2 must be from 0 to 1"),
         ("vqe.SuperRes(clip, scale=3)", r"SuperRes: scale=3 can't be had"),
+        ("vqe.ASTF(clip, texture=clip)", r"ASTF: .*texture"),
         ("vqe.Deblock(clip, model='none.onnx')", r"Deblock: model file 'none.onnx' can't be read"),
     ],
 )

@@ -317,6 +317,27 @@ def test_every_chunk_is_computed_once_for_both_branches(window, monkeypatch):
     assert 2 * 6 <= len(calls) <= 2 * 6 + 2
 
 
+def test_a_source_that_raises_in_the_middle():
+    clip = scene(64, 48, 32)
+
+    def choose(n: int) -> vs.VideoNode:
+        if n == 16:
+            raise RuntimeError("the disc has a scratch")
+        return clip
+
+    result = vqe.ASTF(clip.std.FrameEval(choose), backend="cpu", length=4)
+    good = vqe.ASTF(clip, backend="cpu", length=4)
+    futures = [result.get_frame_async(n) for n in range(32)]
+    failed = {n for n, future in enumerate(futures) if future.exception(timeout=60)}
+    # What needs the frame: its chunk, those around that look at it, and what their masks look at.
+    assert 16 in failed
+    assert failed <= set(range(6, 26))
+    with pytest.raises(vs.Error, match="scratch"):
+        result.get_frame(16)
+    for n in (0, 5, 26, 31):
+        assert same(picture(result, n), picture(good, n))
+
+
 def test_tiles_give_the_same():
     clip = scene(160, 128, 2)
     whole = vqe.ASTF(clip, backend="cpu", show="texture")
