@@ -22,6 +22,7 @@ from support.clips import (
     picture,
     pictures,
     props_of,
+    raising_at,
     same,
     scene,
 )
@@ -319,13 +320,7 @@ def test_every_chunk_is_computed_once_for_both_branches(window, monkeypatch):
 
 def test_a_source_that_raises_in_the_middle():
     clip = scene(64, 48, 32)
-
-    def choose(n: int) -> vs.VideoNode:
-        if n == 16:
-            raise RuntimeError("the disc has a scratch")
-        return clip
-
-    result = vqe.ASTF(clip.std.FrameEval(choose), backend="cpu", length=4)
+    result = vqe.ASTF(raising_at(clip, 16), backend="cpu", length=4)
     good = vqe.ASTF(clip, backend="cpu", length=4)
     futures = [result.get_frame_async(n) for n in range(32)]
     failed = {n for n, future in enumerate(futures) if future.exception(timeout=60)}

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import vapoursynth as vs
-from support.clips import from_arrays, picture, pictures, same, scene
+from support.clips import from_arrays, picture, pictures, raising_at, same, scene
 
 import vsvqe as vqe
 
@@ -178,17 +178,6 @@ def test_samples_that_are_no_numbers(filter, value, format):
     good = filter(clip, backend="cpu", length=3)
     for n in (0, 1, 2, 20):
         assert same(picture(result, n), picture(good, n))
-
-
-def raising_at(clip: vs.VideoNode, bad: int) -> vs.VideoNode:
-    """The clip with one frame that can't be had."""
-
-    def choose(n: int) -> vs.VideoNode:
-        if n == bad:
-            raise RuntimeError("the disc has a scratch")
-        return clip
-
-    return clip.std.FrameEval(choose)
 
 
 @pytest.mark.parametrize("num_streams", [1, 3])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import vapoursynth as vs
-from support.clips import all_same, from_arrays, picture, pictures, same, scene
+from support.clips import all_same, from_arrays, picture, pictures, raising_at, same, scene
 
 import vsvqe as vqe
 
@@ -215,13 +215,7 @@ def test_samples_that_are_no_numbers_stay_where_they_are(value):
 
 def test_a_source_that_raises_in_the_middle():
     clip = scene(64, 48, 80)
-
-    def choose(n: int) -> vs.VideoNode:
-        if n == 60:
-            raise RuntimeError("the disc has a scratch")
-        return clip
-
-    steady = vqe.Stabilize(clip.std.FrameEval(choose), smoothing=2)
+    steady = vqe.Stabilize(raising_at(clip, 60), smoothing=2)
     good = vqe.Stabilize(clip, smoothing=2)
     assert same(picture(steady, 3), picture(good, 3))
     with pytest.raises(vs.Error, match="scratch"):

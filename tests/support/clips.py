@@ -200,6 +200,17 @@ def difference(first: Planes, second: Planes) -> float:
     )
 
 
+def raising_at(clip: vs.VideoNode, bad: int) -> vs.VideoNode:
+    """The same clip, one frame of which can't be had."""
+
+    def choose(n: int) -> vs.VideoNode:
+        if n == bad:
+            raise RuntimeError("the disc has a scratch")
+        return clip
+
+    return clip.std.FrameEval(choose)
+
+
 def largest_difference(first: vs.VideoNode, second: vs.VideoNode) -> float:
     """The largest difference of two clips, in codes (or in units of a float format)."""
     pairs: Iterator[tuple[Planes, Planes]] = zip(pictures(first), pictures(second), strict=True)
