@@ -140,6 +140,13 @@ def test_a_quantiser_is_for_models_that_go_by_it(tmp_path, model):
         vqe.SuperRes(scene(), model=model, qp=30, backend="cpu")
 
 
+def test_a_sibling_that_runs_instead_is_named_where_it_takes_no_quantiser():
+    clip = scene(64, 48, 2)
+    vqe.SuperRes(clip, 4, "best", detail=0.5, qp=30, backend="cpu").get_frame(1)
+    with pytest.raises(vs.Error, match="leave it out with 'superres-x4-real-v3'"):
+        vqe.SuperRes(clip, 4, "best", detail=1, qp=30, backend="cpu")
+
+
 @pytest.mark.parametrize("qp", [-1, 52, float("nan"), "28", True])
 def test_bad_quantiser(qp):
     with pytest.raises(vs.Error, match=r"^SuperRes: qp="):

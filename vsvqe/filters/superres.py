@@ -252,9 +252,10 @@ def _check_heeded(qp: float | None, cards: list[Card]) -> None:
     if qp is None or any(card.heeds_quantiser for card in cards):
         return
     heeding = [card.name for card in list_models("superres") if card.heeds_quantiser]
+    running = " and ".join(repr(card.name) for card in cards) or "this one"
     raise ValueError(
         f"qp={qp:g} is for models that go by the quantiser ({', '.join(heeding)}); leave it out "
-        "with this one"
+        f"with {running}"
     )
 
 
