@@ -57,7 +57,7 @@ _HALVED = Views(1.0 / 3.0, 2.0, 2.0)
 # Features of the discriminator at full size. RealBasicVSR has 64, for networks of 16 times as many
 # weights as the light ones.
 _JUDGE_CHANNELS = 16
-# Twice that of the network, as there.
+# That of the network; there it is twice as high.
 _JUDGE_RATE = 2e-4
 
 
