@@ -29,7 +29,7 @@ import vsvqe
 from vsvqe.evaluation import fusions, recipes
 from vsvqe.evaluation.fusions import COLUMNS, Judge
 from vsvqe.evaluation.recipes import RECIPES
-from vsvqe.evaluation.report import fill_section
+from vsvqe.evaluation.sections import fill_section
 from vsvqe.evaluation.sheet import Column, draw, interesting
 from vsvqe.filters.astf import card_of
 from vsvqe.metrics.lpips import Lpips

@@ -28,7 +28,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from vsvqe.evaluation.report import fill_section
+from vsvqe.evaluation.sections import fill_section
 from vsvqe.motion.alignment import flow, samplings
 from vsvqe.nets.planes import FRAME_CHANNELS, PlanesNet, WindowNet
 from vsvqe.nets.temporal import RecurrentNet, TwoStageNet

@@ -30,7 +30,7 @@ from pathlib import Path
 # The checkout's own code and models are measured, whatever is installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from vsvqe.evaluation import report, selection
+from vsvqe.evaluation import report, sections, selection
 from vsvqe.evaluation.methods import methods
 from vsvqe.evaluation.recipes import RECIPES
 from vsvqe.evaluation.scores import Score, Scorer
@@ -136,7 +136,7 @@ def main() -> None:
     report.write_csv(scores, options.out.with_suffix(".csv"))
     written = [options.out, options.out.with_suffix(".csv"), *drawn]
     if options.readme:
-        report.fill_section(options.readme, "figures", report.summary(scores, measured_by))
+        sections.fill_section(options.readme, "figures", report.summary(scores, measured_by))
         written.append(options.readme)
     if options.update_cards:
         written += report.update_cards(scores, measured_by, MODELS)

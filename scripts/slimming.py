@@ -35,7 +35,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from vsvqe.evaluation.report import fill_section
+from vsvqe.evaluation.sections import fill_section
 from vsvqe.inference.session import SessionRequest, open_session
 from vsvqe.nets.blocks import Convolution, ExpandedConv, conv3x3, separable3x3
 from vsvqe.nets.planes import PlanesNet

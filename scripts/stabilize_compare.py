@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import vsvqe as vqe
-from vsvqe.evaluation.report import fill_section
+from vsvqe.evaluation.sections import fill_section
 from vsvqe.metrics import stability as measures
 from vsvqe.motion.transform import similarities
 

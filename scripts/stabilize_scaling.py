@@ -23,7 +23,7 @@ from pathlib import Path
 # The checkout's own code is measured, whatever is installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from vsvqe.evaluation.report import fill_section
+from vsvqe.evaluation.sections import fill_section
 
 ROOT = Path(__file__).resolve().parents[1]
 

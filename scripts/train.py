@@ -1,10 +1,11 @@
-"""Trains the shipped models: prepare the cache, train, export.
+"""Trains the shipped models: all of it for one of them, or step by step.
 
 The trainings resume from the checkpoint in `--out`; with more `--steps` than before, a finished one
 goes on, from where its learning rate began to fall. With glibc, keeping freed memory makes them a
 fifth faster: set MALLOC_MMAP_THRESHOLD_=1073741824 and MALLOC_TRIM_THRESHOLD_=2147483648.
 
 Example:
+    python scripts/train.py make superres-x4-best --data data --work work
     python scripts/train.py prepare --data data --cache cache
     python scripts/train.py train deblock-balanced --cache cache --out out/deblock --steps 60000
     python scripts/train.py plot --out out/deblock --picture curves.png
@@ -18,6 +19,8 @@ import json
 import logging
 import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +29,14 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from vsvqe.nets.planes import PlanesNet, WindowNet
+from vsvqe.training import plans
 from vsvqe.training.beginnings import interpolated, start_from
 from vsvqe.training.designs import DESIGNS, Design, Material
 from vsvqe.training.export import export
 from vsvqe.training.prepare import prepare
 from vsvqe.training.store import Store
+from vsvqe.training.tasks import Distillation, Restoration
 from vsvqe.training.trainer import Settings, Trainer
 
 
@@ -54,7 +60,51 @@ def train(options: argparse.Namespace) -> None:
     run = {"design": options.design, "command": command_line(options), "seed": options.seed}
     (options.out / "run.json").write_text(json.dumps(run | {"earlier": earlier}))
     store, valid = Store(options.cache, "[st]*"), Store(options.cache, "valid-*")
-    Trainer(design.task(net, Material(store, valid, options.weights)), settings).run()
+    task = design.task(net, Material(store, valid, options.weights))
+    if options.teacher is not None:
+        task = taught(task, options.teacher)
+    Trainer(task, settings).run()
+
+
+def make(options: argparse.Namespace) -> None:
+    """Makes one of the shipped models from data: prepares, trains all it takes, and exports."""
+    cache, chain = options.work / "cache", plans.stages(options.model)
+    if any(DESIGNS[stage.design].perceptual for stage in chain) and options.weights is None:
+        raise SystemExit(f"{options.model} is trained by LPIPS: give --weights, SqueezeNet 1.1")
+    prepare(options.data, cache, options.seed, options.passes, options.processes)
+    for stage in chain:
+        start = None if stage.start is None else options.work / stage.start / "checkpoint.pt"
+        train(
+            argparse.Namespace(
+                command="train",
+                design=stage.design,
+                cache=cache,
+                out=options.work / stage.design,
+                steps=max(1, round(options.part * stage.steps)),
+                rate=stage.rate,
+                seed=options.seed,
+                start=start,
+                weights=options.weights if DESIGNS[stage.design].perceptual else None,
+                teacher=None,
+                device=options.device,
+                threads=options.threads,
+                workers=options.workers,
+                pause=options.pause,
+            )
+        )
+    finish = plans.finish(options.model)
+    write(
+        argparse.Namespace(
+            command="export",
+            out=options.work / chain[-1].design,
+            models=options.models,
+            name=options.model,
+            calm=None if finish.calm is None else options.work / finish.calm,
+            share=finish.share,
+            told_at_most=finish.told_at_most,
+            leniency=finish.leniency,
+        )
+    )
 
 
 def begun(design: Design, seed: int, start: Path | None) -> nn.Module:
@@ -62,8 +112,38 @@ def begun(design: Design, seed: int, start: Path | None) -> nn.Module:
     torch.manual_seed(seed)
     net = design.net()
     if start is not None:
-        start_from(net, start)
+        start_from(net, start, seen(start))
     return net
+
+
+def seen(start: Path) -> Sequence[int] | None:
+    """Returns which frames the network of a checkpoint sees, as far as that is known."""
+    run = start.parent / "run.json"
+    if start.suffix == ".onnx" or not run.is_file():
+        return None
+    net = DESIGNS[json.loads(run.read_text())["design"]].net()
+    return net.window.offsets if isinstance(net, PlanesNet) else None
+
+
+def taught(task: Any, teacher: Path) -> Distillation:
+    """Returns the same training with a teacher.
+
+    Raises:
+        SystemExit: It is none that a teacher helps, or the teacher does not see the same frames.
+    """
+    if type(task) is not Restoration:
+        raise SystemExit("--teacher is for Deblock and SuperRes without a perceptual loss")
+    if teacher.suffix == ".onnx":
+        name = plans.family(teacher.stem)
+    else:
+        name = json.loads((teacher.parent / "run.json").read_text())["design"]
+    net = DESIGNS[name].net()
+    start_from(net, teacher)
+    assert isinstance(net, WindowNet)
+    if net.scale != task.net.scale or set(task.net.window.offsets) - set(net.window.offsets):
+        raise SystemExit(f"{teacher} can't teach this: another scale, or frames it does not see")
+    given = {field.name: getattr(task, field.name) for field in fields(Restoration)}
+    return Distillation(**given, teacher=net.eval().requires_grad_(False))
 
 
 def command_line(options: argparse.Namespace) -> str:
@@ -122,6 +202,16 @@ def arguments() -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(description="Trains the shipped models.")
     commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("make", help="make a shipped model anew, from data to file")
+    command.add_argument("model", help="its name, with or without the version")
+    command.add_argument("--data", type=Path, required=True, help="folder with the sources")
+    command.add_argument("--work", type=Path, required=True, help="cache, checkpoints and logs")
+    command.add_argument("--models", type=Path, default=Path("."), help="folder to write to")
+    command.add_argument("--weights", type=Path, help="SqueezeNet 1.1, for perceptual designs")
+    command.add_argument("--part", type=float, default=1.0, help="of all steps, for a trial")
+    command.add_argument("--passes", type=int, default=2)
+    command.add_argument("--processes", type=int, default=2, help="that prepare")
+    _add_running(command)
     command = commands.add_parser("prepare", help="decode, film and damage everything")
     command.add_argument("--data", type=Path, required=True, help="folder with the sources")
     command.add_argument("--cache", type=Path, required=True, help="folder for the shards")
@@ -134,15 +224,14 @@ def arguments() -> argparse.Namespace:
     command.add_argument("--out", type=Path, required=True, help="checkpoints and log")
     command.add_argument("--steps", type=int, required=True, help="length of the training")
     command.add_argument("--rate", type=float, help="learning rate, else that of the design")
-    command.add_argument("--seed", type=int, default=1)
     command.add_argument(
         "--start", type=Path, help="begin with the weights of this checkpoint or exported model"
     )
+    command.add_argument(
+        "--teacher", type=Path, help="learn from what this checkpoint or exported model gives, too"
+    )
     command.add_argument("--weights", type=Path, help="SqueezeNet 1.1, for perceptual designs")
-    command.add_argument("--device", default="cpu", help="cpu or cuda")
-    command.add_argument("--threads", type=int, default=1, help="of the training itself")
-    command.add_argument("--workers", type=int, default=0, help="processes that draw batches")
-    command.add_argument("--pause", type=float, default=180.0, help="seconds per checkpoint")
+    _add_running(command)
     command = commands.add_parser("export", help="write a model and its card")
     command.add_argument("--out", type=Path, required=True, help="folder of the training")
     command.add_argument("--models", type=Path, required=True, help="folder to write to")
@@ -163,12 +252,23 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _add_running(command: argparse.ArgumentParser) -> None:
+    """Adds how a training runs."""
+    command.add_argument("--seed", type=int, default=1)
+    command.add_argument("--device", default="cpu", help="cpu or cuda")
+    command.add_argument("--threads", type=int, default=1, help="of the training itself")
+    command.add_argument("--workers", type=int, default=0, help="processes that draw batches")
+    command.add_argument("--pause", type=float, default=180.0, help="seconds per checkpoint")
+
+
 def main() -> None:
     """Runs the sub-command."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     options = arguments()
     if options.command == "prepare":
         prepare(options.data, options.cache, options.seed, options.passes, options.processes)
+    elif options.command == "make":
+        make(options)
     elif options.command == "export":
         write(options)
     elif options.command == "plot":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vsvqe.evaluation import report
+from vsvqe.evaluation import report, sections
 from vsvqe.evaluation.measures import MEASURES
 from vsvqe.evaluation.scores import Score
 
@@ -78,12 +78,12 @@ def test_section_is_replaced_and_the_rest_stays(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- figures: begin -->\nold\n<!-- figures: end -->\nafter\n")
     for text in ("new \\1", "newer"):
-        report.fill_section(page, "figures", text)
+        sections.fill_section(page, "figures", text)
     assert page.read_text() == (
         "before\n<!-- figures: begin -->\n\nnewer\n\n<!-- figures: end -->\nafter\n"
     )
     with pytest.raises(ValueError, match="no section"):
-        report.fill_section(page, "speed", "")
+        sections.fill_section(page, "speed", "")
 
 
 def test_cards_keep_what_else_they_say(scores: list[Score], tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from vsvqe.training.prepare import prepare
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of clips and photographs, as the training wants it."""
     data = tmp_path_factory.mktemp("sources")
     fine = ("libx264", {"preset": "veryfast", "crf": "6"})
     for folder, seeds in (("train", (1, 2)), ("valid", (3, 4))):
@@ -25,8 +26,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed in (5, 6):
         still = picture(scene(360, 320, 1, vs.RGB24, seed=seed))
         Image.fromarray(np.stack(still, axis=2)).save(data / "stills" / f"cid22_{seed}.png")
+    return data
+
+
+@pytest.fixture(scope="session")
+def cache(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the preparation makes of them."""
     folder = tmp_path_factory.mktemp("cache")
-    prepare(data, folder, seed=1, passes=1, processes=1)
+    prepare(sources, folder, seed=1, passes=1, processes=1)
     return folder
 
 

@@ -1,13 +1,20 @@
 """What `scripts/train.py` begins a training with, and what it exports of one."""
 
+import argparse
 import importlib
+import json
+import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from vsvqe.training.designs import DESIGNS
+from vsvqe import cards
+from vsvqe.training import plans
+from vsvqe.training.designs import DESIGNS, Material
+from vsvqe.training.store import Store
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
 
@@ -24,13 +31,13 @@ def script():
 
 def test_blocks_that_are_new_depend_on_the_seed_alone(script, tmp_path):
     """Or the faithful end of an interpolation would not be what the training began with."""
-    smaller = DESIGNS["superres-x2-plain"].net()
+    smaller = DESIGNS["superres-x2-balanced"].net()
     torch.save({"ema": smaller.state_dict()}, tmp_path / "checkpoint.pt")
 
     def begun(seed: int) -> dict[str, torch.Tensor]:
         torch.rand(seed)
         return script.begun(
-            DESIGNS["superres-x2-real"], seed, tmp_path / "checkpoint.pt"
+            DESIGNS["superres-x2-best"], seed, tmp_path / "checkpoint.pt"
         ).state_dict()
 
     one, again, other = begun(1), begun(1), begun(2)
@@ -39,3 +46,82 @@ def test_blocks_that_are_new_depend_on_the_seed_alone(script, tmp_path):
     same = {name for name, tensor in one.items() if torch.equal(tensor, other[name])}
     assert same >= set(old) and all(torch.equal(one[name], old[name]) for name in old)
     assert any(name.startswith("blocks.7") for name in one.keys() - same)
+
+
+MODELS = [card.name for card in cards.list_models()]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_shipped_model_can_be_made_from_nothing(script, model, tmp_path):
+    """Each training of its plan may begin with what the one before it leaves."""
+    chain = plans.stages(model)
+    assert chain[0].start is None
+    assert plans.family(model) == chain[-1].design
+    finish = plans.finish(model)
+    assert finish.calm is None or finish.calm in [stage.design for stage in chain]
+    card = next(card for card in cards.list_models() if card.name == model)
+    assert (finish.told_at_most, finish.leniency or 0.0) == (card.told_at_most, card.leniency)
+    for stage in chain:
+        start = None if stage.start is None else tmp_path / stage.start / "checkpoint.pt"
+        net = script.begun(DESIGNS[stage.design], 1, start)
+        out = tmp_path / stage.design
+        out.mkdir()
+        (out / "run.json").write_text(json.dumps({"design": stage.design}))
+        torch.save({"ema": net.state_dict()}, out / "checkpoint.pt")
+
+
+def test_a_network_that_sees_more_frames_begins_as_one_that_sees_fewer(script, tmp_path):
+    torch.manual_seed(0)
+    net = DESIGNS["deblock-balanced"].net().eval()
+    for weights in net.parameters():
+        torch.nn.init.normal_(weights, std=0.1)
+    (tmp_path / "run.json").write_text(json.dumps({"design": "deblock-balanced"}))
+    torch.save({"ema": net.state_dict()}, tmp_path / "checkpoint.pt")
+    wider = script.begun(DESIGNS["deblock-best"], 1, tmp_path / "checkpoint.pt").eval()
+    y, uv = torch.rand(1, 9, 16, 16), torch.rand(1, 9, 2, 8, 8)
+    own = [wider.window.offsets.index(offset) for offset in net.window.offsets]
+    with torch.no_grad():
+        expected = net.residuals(y[:, own], uv[:, own], torch.tensor([30.0]))
+        for one, other in zip(wider.residuals(y, uv, torch.tensor([30.0])), expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_one_command_makes_a_model_that_the_filter_runs(sources, cache, tmp_path):
+    """From sources to a picture: two trainings of a few steps."""
+    words = ["make", "deblock-best-v3", "--data", sources, "--work", tmp_path / "work"]
+    words += ["--models", tmp_path, "--part", "0.00002", "--passes", "1", "--processes", "1"]
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "cache").symlink_to(cache)
+    subprocess.run([sys.executable, SCRIPT, *map(str, words)], check=True)
+    card = json.loads((tmp_path / "deblock-best-v3.json").read_text())
+    assert card["scale"] == 1 and card["training"]["steps"] == 1 + 1
+    assert card["training"]["command"].count("train.py train") == 2
+    # Run again, it finds all trainings finished.
+    subprocess.run([sys.executable, SCRIPT, *map(str, words)], check=True)
+    assert json.loads((tmp_path / "deblock-best-v3.json").read_text()) == card
+
+
+def test_what_a_design_needs_is_said_before_it_begins(script, tmp_path):
+    options = argparse.Namespace(model="superres-x4-real", work=tmp_path, weights=None)
+    with pytest.raises(SystemExit, match="give --weights"):
+        script.make(options)
+    with pytest.raises(ValueError, match="no model 'nothing' is made here"):
+        script.make(argparse.Namespace(model="nothing", work=tmp_path, weights=None))
+
+
+def test_a_teacher_is_a_model_of_the_same_scale_that_sees_as_much(script, cache):
+    task = DESIGNS["deblock-fast"].task(
+        DESIGNS["deblock-fast"].net(),
+        Material(Store(cache, "[st]*"), Store(cache, "valid-*")),
+    )
+    teachers = {card.name: card.path for card in cards.list_models()}
+    best = script.taught(task, teachers["deblock-best-v3"])
+    batch = best.batch(np.random.default_rng(0))
+    # All that the teacher sees is drawn; the error is another one than without it.
+    assert batch.y.shape[1] == 9
+    assert best.loss(batch).requires_grad
+    assert not any(weights.requires_grad for weights in best.teacher.parameters())
+    for name in ("superres-x2-best-v1", "superres-x2-fast-v1"):
+        with pytest.raises(SystemExit, match="another scale, or frames"):
+            script.taught(task, teachers[name])

@@ -3,8 +3,6 @@
 import csv
 import json
 import math
-import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 from .measures import MEASURES
 from .recipes import RECIPES
 from .scores import Score
+from .sections import write
 
 # Two tables that fit a page instead of one that doesn't.
 _FAITHFULNESS = ("psnr_y", "ssim_y", "ms_ssim_y", "lpips")
@@ -207,20 +206,6 @@ def added(
     return sorted(kept, key=lambda score: (score.clip, places[score.recipe, score.method]))
 
 
-def fill_section(path: Path, name: str, text: str) -> None:
-    """Replaces what is between ``<!-- name: begin -->`` and ``<!-- name: end -->`` in a file.
-
-    Raises:
-        ValueError: The file has no such section.
-    """
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    section = re.compile(f"(?<={re.escape(begin)}\n).*?(?={re.escape(end)})", re.DOTALL)
-    old = path.read_text(encoding="utf-8")
-    if not section.search(old):
-        raise ValueError(f"{path} has no section {begin} ... {end}")
-    _write(path, section.sub(lambda _: f"\n{text}\n\n", old))
-
-
 def update_cards(scores: Sequence[Score], command: str, folder: Path) -> list[Path]:
     """Writes the measured gains into the model cards, recipe by recipe.
 
@@ -242,7 +227,7 @@ def update_cards(scores: Sequence[Score], command: str, folder: Path) -> list[Pa
         path = folder / f"{name}.json"
         card_fields = json.loads(path.read_text(encoding="utf-8"))
         card_fields["gains"] = card_fields.get("gains", {}) | measured
-        _write(path, json.dumps(card_fields, indent=2) + "\n")
+        write(path, json.dumps(card_fields, indent=2) + "\n")
     return [folder / f"{name}.json" for name in gains]
 
 
@@ -333,9 +318,3 @@ def mean(values: Sequence[float]) -> float:
     """Returns the mean of the finite values: a clip that is unchanged has no PSNR."""
     finite = [value for value in values if math.isfinite(value)]
     return float(np.mean(finite if finite else values))
-
-
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)

@@ -19,30 +19,32 @@ from vsvqe.nets.planes import FRAME_CHANNELS, NEIGHBOUR_GAIN, RESIDUAL_SCALE, Pl
 Layer = tuple[Tensor, Tensor]
 
 
-def start_from(net: nn.Module, path: Path) -> None:
+def start_from(net: nn.Module, path: Path, offsets: Sequence[int] | None = None) -> None:
     """Loads the averaged weights of another training.
 
     A network may begin with those of one of fewer blocks, and a ``PlanesNet`` with those of a
-    smaller scale, of one that knew less of the quantiser, and of an exported model that saw fewer
-    frames. At the same scale it gives at first what that one gave. One that has no response, or no
-    quantiser map, leaves that of the other behind: it gives what that one gave for the quantiser in
-    the middle of the map.
+    smaller scale, of one that knew less of the quantiser, and of one that saw fewer frames. At the
+    same scale it gives at first what that one gave. One that has no response, or no quantiser map,
+    leaves that of the other behind: it gives what that one gave for the quantiser in the middle of
+    the map.
 
     Args:
         net: The network.
         path: A checkpoint, or an exported model with its card beside it.
+        offsets: Of the frames that the network of the checkpoint sees; ``None``: the same. The card
+            of an exported model tells it.
 
     Raises:
         ValueError: It is a model of another kind, or sees frames that the network doesn't.
     """
     if path.suffix == ".onnx":
-        weights = exported_weights(path)
-        if isinstance(net, PlanesNet):
-            name = "neighbours.weight"
-            weights[name] = _among(weights[name], _card(path)["offsets"], net.window.offsets)
+        weights, offsets = exported_weights(path), _card(path)["offsets"]
     else:
         weights = torch.load(path, weights_only=True)["ema"]
     if isinstance(net, PlanesNet):
+        if offsets is not None:
+            name = "neighbours.weight"
+            weights[name] = _among(weights[name], offsets, net.window.offsets)
         weights = with_scale(weights, net.scale)
     own = net.state_dict()
     weights = {

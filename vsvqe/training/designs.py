@@ -32,6 +32,8 @@ _AS_THEY_ARE = Window((-2, -1, 0, 1, 2), aligned=False)
 
 _DEBLOCK = "Removes compression artifacts of H.264, HEVC and MPEG-4, from QP 20 to 42"
 _SUPERRES = "Doubles the size, of clean and of moderately compressed video"
+# Windows, and the side of what is seen of each, by scale.
+_DETAIL_BATCH = {2: (8, 72), 4: (6, 48)}
 # Of LPIPS beside the absolute error where texture has to be made up.
 _REAL_PERCEPTUAL = 0.1
 # The same where ``detail`` mixes what comes with a faithful model.
@@ -86,6 +88,7 @@ class Design:
         task: Given the network and material, returns the training.
         rate: Highest learning rate.
         low_precision: Whether it may be trained in bfloat16.
+        perceptual: Whether the loss needs the weights of SqueezeNet.
     """
 
     description: str
@@ -93,6 +96,7 @@ class Design:
     task: Callable[[nn.Module, Material], tasks.Restoration | tasks.Refinement | Quantisation]
     rate: float = 1e-3
     low_precision: bool = True
+    perceptual: bool = False
 
 
 def _deblock(net: nn.Module, material: Material) -> tasks.Restoration:
@@ -110,10 +114,6 @@ def _superres_by_four(net: nn.Module, material: Material) -> tasks.Restoration:
     return tasks.Restoration(net, Pairs(material.store, 4), material.valid, count=16, size=48)
 
 
-def _real_by_two(net: nn.Module, material: Material) -> tasks.Detail:
-    return _steady(_real(net, material, _perceptual(material, _BANK)))
-
-
 def _cleaning(net: nn.Module, material: Material) -> tasks.Cleaning:
     assert isinstance(net, PlanesNet)
     pairs = Pairs(material.store, net.scale, REAL[net.scale])
@@ -121,14 +121,13 @@ def _cleaning(net: nn.Module, material: Material) -> tasks.Cleaning:
 
 
 def _adversarial(net: nn.Module, material: Material) -> tasks.Detail:
-    judge = Judge(UNetDiscriminator(channels=_JUDGE_CHANNELS), _JUDGE_RATE)
-    steady = _steady(_real(net, material, _perceptual(material, _BANK)))
     return replace(
-        steady,
+        _real(net, material),
         calm_weight=_ADVERSARIAL_CALM,
         cleaning_weight=_CLEANING,
+        steady_weight=_REAL_STEADY,
         views=_HALVED,
-        opponent=judge,
+        opponent=_judge(),
     )
 
 
@@ -136,7 +135,7 @@ def _adversarial_by_four(net: nn.Module, material: Material) -> tasks.Detail:
     return replace(_adversarial(net, material), grid_weight=_REAL_GRID_BY_FOUR)
 
 
-def _real(net: nn.Module, material: Material, perceptual: Perceptual) -> tasks.Detail:
+def _real(net: nn.Module, material: Material) -> tasks.Detail:
     assert isinstance(net, PlanesNet)
     return tasks.Detail(
         net,
@@ -145,28 +144,30 @@ def _real(net: nn.Module, material: Material, perceptual: Perceptual) -> tasks.D
         # The smallest clips that are quartered have no more; as much of the results for each scale.
         count=96 // net.scale**2,
         size=48,
-        perceptual=perceptual,
+        perceptual=_perceptual(material, _BANK),
         weight=_REAL_PERCEPTUAL,
         grid_period=2 * net.scale,
     )
 
 
-def _steady(task: tasks.Detail) -> tasks.Detail:
-    return replace(task, steady_weight=_REAL_STEADY)
-
-
 def _detail(net: nn.Module, material: Material) -> tasks.Detail:
     assert isinstance(net, PlanesNet)
+    count, size = _DETAIL_BATCH[net.scale]
     return tasks.Detail(
         net,
-        Pairs(material.store, 2),
+        Pairs(material.store, net.scale),
         material.valid,
-        count=8,
-        size=72,
-        perceptual=_perceptual(material),
+        count=count,
+        size=size,
+        perceptual=_perceptual(material, _BANK),
         weight=_DETAIL_PERCEPTUAL,
         grid_period=2 * net.scale,
+        opponent=_judge(),
     )
+
+
+def _detail_by_four(net: nn.Module, material: Material) -> tasks.Detail:
+    return replace(_detail(net, material), grid_weight=_REAL_GRID_BY_FOUR)
 
 
 def _refinement(net: nn.Module, material: Material) -> tasks.Refinement:
@@ -174,6 +175,10 @@ def _refinement(net: nn.Module, material: Material) -> tasks.Refinement:
     pairs = Pairs(material.store, 1, stills_share=_REFINED_STILLS)
     perceptual = _perceptual(material, _BANK)
     return tasks.Refinement(net, pairs, material.valid, Stage1(net.stage1), perceptual)
+
+
+def _judge() -> Judge:
+    return Judge(UNetDiscriminator(channels=_JUDGE_CHANNELS), _JUDGE_RATE)
 
 
 def _perceptual(material: Material, bank_weight: float = 0.0) -> Perceptual:
@@ -235,13 +240,7 @@ DESIGNS = {
         lambda: PlanesNet(_CODED, 2, channels=48, blocks=12, quantiser_map=True),
         _detail,
         rate=2e-4,
-    ),
-    "superres-x2-real": Design(
-        "Doubles the size of video of unknown history, with crisper texture and less of its "
-        "damage, at some cost in PSNR; begins with superres-x2-plain.",
-        lambda: PlanesNet(_AROUND, 2, channels=48, blocks=8),
-        _real_by_two,
-        rate=3e-4,
+        perceptual=True,
     ),
     "superres-x2-cleaning": Design(
         "Doubles the size of video of unknown history, with less of its damage; cleans before it "
@@ -250,12 +249,13 @@ DESIGNS = {
         _cleaning,
         rate=5e-4,
     ),
-    "superres-x2-adversarial": Design(
+    "superres-x2-real": Design(
         "Doubles the size of video of unknown history, with texture that passes for real and less "
         "of its damage; looks at seven aligned frames; begins with superres-x2-cleaning.",
         lambda: PlanesNet(_CODED, 2, channels=48, blocks=12, cleaning=True),
         _adversarial,
         rate=2e-4,
+        perceptual=True,
     ),
     "superres-x4-fast": Design(
         "Makes clean and moderately compressed video four times as large, in little time; looks at "
@@ -288,17 +288,28 @@ DESIGNS = {
         lambda: PlanesNet(_CODED, 4, channels=48, blocks=12, cleaning=True),
         _adversarial_by_four,
         rate=2e-4,
+        perceptual=True,
+    ),
+    "superres-x4-detail": Design(
+        "Makes clean and moderately compressed video four times as large, with crisper texture, at "
+        "some cost in PSNR; looks at seven aligned frames; begins with superres-x4-best.",
+        lambda: PlanesNet(_CODED, 4, channels=48, blocks=12, quantiser_map=True),
+        _detail_by_four,
+        rate=2e-4,
+        perceptual=True,
     ),
     "astf-fast": Design(
         "Refines what Deblock gives, towards texture and towards calm, for ASTF to fuse.",
         lambda: RefineNet(_REFINED, channels=32, blocks=3, branch_blocks=2),
         _refinement,
+        perceptual=True,
     ),
     "astf-best": Design(
         "Refines what Deblock gives, towards texture and towards calm, for ASTF to fuse; takes its "
         "time; begins with astf-fast.",
         lambda: RefineNet(_REFINED, channels=32, blocks=7, branch_blocks=6),
         _refinement,
+        perceptual=True,
     ),
     "quantiser": Design(
         "Estimates the quantiser that a compressed frame was coded with.",

@@ -17,14 +17,34 @@ from vsvqe.training.store import Bytes, Planes
 Floats = NDArray[np.float32]
 
 
+# Moments that a picture is the mean of, where the shutter is open for long.
+_MOMENTS = 7
+
+
 @dataclass(frozen=True)
 class Move:
-    """Constant motion of a layer, per frame: pixels, relative zoom, radians."""
+    """Motion of a layer, per frame.
+
+    Attributes:
+        right: Pixels.
+        down: Pixels.
+        zoom: Relative.
+        turn: Radians.
+        tilt: About the upright and the level axis of the picture: change of scale from its middle
+            to an edge.
+        gain: By which all of it gets faster from frame to frame, relative.
+    """
 
     right: float
     down: float
-    zoom: float
-    turn: float
+    zoom: float = 0.0
+    turn: float = 0.0
+    tilt: tuple[float, float] = (0.0, 0.0)
+    gain: float = 0.0
+
+    def way(self, time: float) -> float:
+        """Returns how many frames of even motion the camera has made by a time."""
+        return time + 0.5 * self.gain * time * abs(time)
 
 
 def random_move(rng: np.random.Generator) -> Move:
@@ -33,7 +53,15 @@ def random_move(rng: np.random.Generator) -> Move:
     heading = rng.uniform(0.0, 2.0 * np.pi)
     zoom = rng.normal(0.0, 0.006) if rng.random() < 0.4 else 0.0
     turn = rng.normal(0.0, 0.006) if rng.random() < 0.3 else 0.0
-    return Move(speed * np.cos(heading), speed * np.sin(heading), zoom, turn)
+    across, along = rng.normal(0.0, 0.004, 2) if rng.random() < 0.3 else (0.0, 0.0)
+    gain = rng.uniform(-0.1, 0.1) if rng.random() < 0.4 else 0.0
+    right, down = speed * np.cos(heading), speed * np.sin(heading)
+    return Move(right, down, zoom, turn, (across, along), gain)
+
+
+def random_shutter(rng: np.random.Generator) -> float:
+    """Draws for how much of a frame's time the shutter is open: mostly too short to matter."""
+    return float(rng.uniform(0.2, 0.6)) if rng.random() < 0.2 else 0.0
 
 
 def still_to_clip(
@@ -58,8 +86,10 @@ def still_to_clip(
     scene = _prepare(still, shrink, rng)
     height = min(320, int(scene.shape[0] * 0.9) // 16 * 16)
     width = min(448, int(scene.shape[1] * 0.9) // 16 * 16)
-    move = random_move(rng)
-    pictures = [_look(scene, move, n - frames / 2, height, width) for n in range(frames)]
+    move, shutter = random_move(rng), random_shutter(rng)
+    pictures = [
+        _exposed(scene, move, n - frames / 2, shutter, height, width) for n in range(frames)
+    ]
     if passer is not None:
         layer = _prepare(passer, shrink, rng)
         _pass_in_front(pictures, layer, random_move(rng), rng)
@@ -91,21 +121,30 @@ def _prepare(still: Bytes, shrink: float, rng: np.random.Generator) -> Floats:
     return scene
 
 
+def _exposed(
+    scene: Floats, move: Move, time: float, shutter: float, height: int, width: int
+) -> Floats:
+    """Returns what a moving camera sees while its shutter is open, blurred along its motion."""
+    moments = np.linspace(-0.5, 0.5, _MOMENTS) * shutter if shutter else (0.0,)
+    views = [_look(scene, move, time + moment, height, width) for moment in moments]
+    return np.mean(views, axis=0, dtype=np.float32) if len(views) > 1 else views[0]
+
+
 def _look(scene: Floats, move: Move, time: float, height: int, width: int) -> Floats:
     """Returns the view of a moving camera at one time."""
-    zoom = np.exp(move.zoom * time)
-    cos, sin = zoom * np.cos(move.turn * time), zoom * np.sin(move.turn * time)
-    centre_x = scene.shape[1] / 2 + move.right * time
-    centre_y = scene.shape[0] / 2 + move.down * time
-    view = np.array(
-        (
-            (cos, -sin, centre_x - cos * width / 2 + sin * height / 2),
-            (sin, cos, centre_y - sin * width / 2 - cos * height / 2),
-        )
-    )
-    warped = cv2.warpAffine(
+    way = move.way(time)
+    zoom = np.exp(move.zoom * way)
+    cos, sin = zoom * np.cos(move.turn * way), zoom * np.sin(move.turn * way)
+    centre_x = scene.shape[1] / 2 + move.right * way
+    centre_y = scene.shape[0] / 2 + move.down * way
+    # From the middle of the view, by its tilt, to the scene.
+    middle = np.array(((1.0, 0.0, -width / 2), (0.0, 1.0, -height / 2), (0.0, 0.0, 1.0)))
+    tilt = np.eye(3)
+    tilt[2, :2] = 2.0 * way * move.tilt[0] / width, 2.0 * way * move.tilt[1] / height
+    placed = np.array(((cos, -sin, centre_x), (sin, cos, centre_y), (0.0, 0.0, 1.0)))
+    warped = cv2.warpPerspective(
         scene,
-        view,
+        placed @ tilt @ middle,
         (width, height),
         flags=cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REFLECT_101,
@@ -123,9 +162,9 @@ def _pass_in_front(
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
     for number, picture in enumerate(pictures):
         time = number - len(pictures) / 2
-        view = _look(layer, Move(-move.right, -move.down, 0.0, 0.0), time, height, width)
-        across = (columns - x - move.right * time) / axes[0]
-        along = (rows - y - move.down * time) / axes[1]
+        view = _look(layer, Move(-move.right, -move.down, gain=move.gain), time, height, width)
+        across = (columns - x - move.right * move.way(time)) / axes[0]
+        along = (rows - y - move.down * move.way(time)) / axes[1]
         inside = (1.0 - np.hypot(across, along)) * float(axes.min())
         cover = np.clip(inside + 0.5, 0.0, 1.0).astype(np.float32)[..., None]
         picture += cover * (view - picture)

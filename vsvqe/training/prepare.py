@@ -15,16 +15,17 @@ import numpy as np
 from vsvqe.training.codecs import (
     Recipe,
     avc,
+    coded,
     hevc,
     random_half_recipe,
+    random_history,
     random_quarter_recipe,
-    random_recipe,
-    transcode,
 )
 from vsvqe.training.degrade import degrade, from_planes, mirrored
 from vsvqe.training.motion import still_to_clip, to_planes
 from vsvqe.training.resample import reduced
 from vsvqe.training.store import Bytes, Planes, ShardWriter, decode
+from vsvqe.training.variation import varied
 
 # Windows reach eight frames ahead.
 STILL_FRAMES = 15
@@ -106,15 +107,15 @@ def run(job: Job) -> str:
             if job.kind == "valid":
                 clean = decode(file)
                 shard.add(file.stem, "clean", clean)
-                _damage(shard, file.stem, "coded", clean, (hevc(37), avc(35)))
+                _damage(shard, file.stem, "coded", clean, (hevc(37),), (avc(35),))
                 _add_half(shard, file.stem, clean, avc(28))
                 add_quarter(shard, file.stem, clean, apart, avc(28))
                 add_real(shard, file.stem, clean, apart)
             elif job.kind == "train":
-                clean = decode(file)
+                clean = varied(decode(file), rng)
                 shard.add(file.stem, "clean", clean)
-                recipes = tuple(random_recipe(rng) for _ in range(2))
-                _damage(shard, file.stem, "coded", clean, recipes)
+                histories = (random_history(rng, clean.y[0].size) for _ in range(2))
+                _damage(shard, file.stem, "coded", clean, *histories)
                 _add_half(shard, file.stem, clean, random_half_recipe(rng))
                 add_quarter(shard, file.stem, clean, apart)
                 add_real(shard, file.stem, clean, apart)
@@ -122,7 +123,7 @@ def run(job: Job) -> str:
                 passer = job.files[(number + 1) % len(job.files)]
                 clean = _film(file, passer if rng.random() < PASSER_SHARE else None, rng)
                 shard.add(file.stem, "clean", clean)
-                _damage(shard, file.stem, "coded", clean, (random_recipe(rng),))
+                _damage(shard, file.stem, "coded", clean, random_history(rng, clean.y[0].size))
                 _add_half(shard, file.stem, clean, random_half_recipe(rng))
                 add_quarter(shard, file.stem, clean, apart)
                 add_real(shard, file.stem, clean, apart)
@@ -135,11 +136,11 @@ def _finished(job: Job) -> bool:
 
 
 def _damage(
-    shard: ShardWriter, source: str, kind: str, clean: Planes, recipes: tuple[Recipe, ...]
+    shard: ShardWriter, source: str, kind: str, clean: Planes, *histories: tuple[Recipe, ...]
 ) -> None:
     """Adds coded versions of a clip."""
-    for recipe in recipes:
-        shard.add(source, kind, transcode(clean, recipe), str(recipe), clean)
+    for history in histories:
+        shard.add(source, kind, *coded(clean, history), clean)
 
 
 def _add_half(shard: ShardWriter, source: str, clean: Planes, recipe: Recipe) -> None:

@@ -139,8 +139,9 @@ class Distillation(Restoration):
 
     def loss(self, batch: Batch) -> Tensor:
         """Returns the error against the mean of clean frame and the teacher's result."""
+        teacher = self.teacher.to(batch.y.device)
         with torch.no_grad():
-            y, uv = self.teacher.residuals(batch.y, batch.uv, batch.quantiser)
+            y, uv = teacher.residuals(batch.y, batch.uv, batch.quantiser)
         offsets = self.teacher.window.offsets
         own = [offsets.index(offset) for offset in self.net.window.offsets]
         return super().loss(
@@ -290,7 +291,7 @@ class Refinement(Unopposed):
         both = [torch.cat(planes) for planes in zip(texture, smooth, strict=True)]
         # Its differences of features are too fine for half precision.
         with torch.autocast(batch.y.device.type, enabled=False):
-            alike = self.perceptual(*both, *target, Views().draw())
+            alike = self.perceptual.to(batch.y.device)(*both, *target, Views().draw())
             crisp, calm = alike.chunk(2)
             grid = grid_error(texture[0] - batch.base_y)
             vivid = crisp.mean() + GRID_WEIGHT * grid + FAITH * _faith(texture, target)
@@ -314,7 +315,8 @@ class Refinement(Unopposed):
                 for name, (y, uv) in {"given": given, "texture": texture, "smooth": smooth}.items():
                     after = (y - batch.target_y).square().mean((1, 2, 3))
                     gain = (10.0 * torch.log10(before / after)).mean()
-                    distance = self.perceptual.lpips(y, uv, batch.target_y, batch.target_uv)
+                    perceptual = self.perceptual.to(y.device)
+                    distance = perceptual.lpips(y, uv, batch.target_y, batch.target_uv)
                     row = f"{damage_name(pair)}-{name}"
                     if name != "given":
                         figures.setdefault(row, []).append(gain.item())

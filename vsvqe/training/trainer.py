@@ -292,6 +292,8 @@ class Trainer[B: Movable]:
             "seconds": self._seconds,
             "steps": self._settings.steps,
         }
+        if self._device.type == "cuda":
+            state["cuda_rng"] = torch.cuda.get_rng_state(self._device)
         if self._rival:
             state["opponent"] = self._rival.state_dict()
         part = path.with_suffix(".part")
@@ -317,6 +319,9 @@ class Trainer[B: Movable]:
                     raise ValueError(f"{path} has no opponent: it is of another training")
                 self._rival.load_state_dict(state["opponent"])
             torch.set_rng_state(state["torch_rng"])
+            # A training may change the machine on its way.
+            if self._device.type == "cuda" and "cuda_rng" in state:
+                torch.cuda.set_rng_state(state["cuda_rng"], self._device)
             self._step = state["step"]
             self._seconds = state["seconds"]
             log.info("resumed at step %d", self._step)

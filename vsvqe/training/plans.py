@@ -1,0 +1,115 @@
+"""How every shipped model is made from data: which trainings, one after the other, and what then.
+
+What is shipped grew in more trainings than these: each model in several runs, begun with whatever
+was best then (their cards tell all of it). Here every design is trained once, for as many steps as
+all its trainings took together, so that one command makes a model of the same kind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training.
+
+    Attributes:
+        design: What is trained, see ``designs.DESIGNS``.
+        steps: Length.
+        rate: Highest learning rate; ``None``: that of the design.
+        start: The stage whose weights it begins with; ``None``: random ones.
+    """
+
+    design: str
+    steps: int
+    rate: float | None = None
+    start: str | None = None
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What is made of the last training.
+
+    Attributes:
+        calm: The stage between whose weights and those of the last one the model's are.
+        share: Of the way from there.
+        told_at_most: See ``Card``.
+        leniency: See ``Card``.
+    """
+
+    calm: str | None = None
+    share: float = 1.0
+    told_at_most: float | None = None
+    leniency: float | None = None
+
+
+_STAGES = {
+    stage.design: stage
+    for stage in (
+        Stage("deblock-fast", 60_000),
+        Stage("deblock-balanced", 60_400),
+        Stage("deblock-best", 58_000, start="deblock-balanced"),
+        Stage("superres-x2-fast", 39_000),
+        Stage("superres-x2-plain", 12_000),
+        Stage("superres-x2-balanced", 20_000, 7e-4, "deblock-balanced"),
+        Stage("superres-x2-best", 38_000, 5e-4, "deblock-balanced"),
+        Stage("superres-x2-detail", 5_200, start="superres-x2-best"),
+        Stage("superres-x2-cleaning", 8_000, start="superres-x2-best"),
+        Stage("superres-x2-real", 2_300, start="superres-x2-cleaning"),
+        Stage("superres-x4-fast", 6_000, 8e-4, "superres-x2-fast"),
+        Stage("superres-x4-balanced", 7_000, start="superres-x2-plain"),
+        Stage("superres-x4-best", 20_000, 6e-4, "superres-x2-best"),
+        Stage("superres-x4-cleaning", 8_000, start="superres-x4-best"),
+        Stage("superres-x4-real", 2_300, start="superres-x4-cleaning"),
+        Stage("astf-fast", 7_800),
+        Stage("astf-best", 8_100, 7e-4, "astf-fast"),
+        Stage("quantiser", 10_000),
+    )
+}
+
+_FINISHES = {
+    "superres-x2-detail": Finish(told_at_most=25.0),
+    "superres-x4-real": Finish("superres-x4-best", 0.65),
+    "astf-fast": Finish(leniency=6.0),
+    "astf-best": Finish(leniency=6.0),
+}
+
+
+def stages(model: str) -> list[Stage]:
+    """Returns the trainings that make a model, in order.
+
+    Args:
+        model: A shipped model, with or without its version.
+
+    Raises:
+        ValueError: None is made under this name.
+
+    Example:
+        >>> from vsvqe.training.plans import stages
+        >>> [stage.design for stage in stages("superres-x4-fast-v1")]
+        ['superres-x2-fast', 'superres-x4-fast']
+    """
+    name: str | None = family(model)
+    chain: list[Stage] = []
+    while name is not None:
+        chain.insert(0, _STAGES[name])
+        name = chain[0].start
+    return chain
+
+
+def finish(model: str) -> Finish:
+    """Returns what is made of the last of a model's trainings."""
+    return _FINISHES.get(family(model), Finish())
+
+
+def family(model: str) -> str:
+    """Returns the name of a model without its version.
+
+    Raises:
+        ValueError: None is made under this name.
+    """
+    name = model.rpartition("-v")[0] if model.rpartition("-v")[2].isdigit() else model
+    if name not in _STAGES:
+        raise ValueError(f"no model {model!r} is made here; these are: {', '.join(_STAGES)}")
+    return name
