@@ -74,7 +74,7 @@ def test_a_network_that_sees_more_frames_begins_as_one_that_sees_fewer(script, t
     torch.manual_seed(0)
     net = DESIGNS["deblock-balanced"].net().eval()
     for weights in net.parameters():
-        torch.nn.init.normal_(weights, std=0.1)
+        torch.nn.init.normal_(weights, std=0.03)
     (tmp_path / "run.json").write_text(json.dumps({"design": "deblock-balanced"}))
     torch.save({"ema": net.state_dict()}, tmp_path / "checkpoint.pt")
     wider = script.begun(DESIGNS["deblock-best"], 1, tmp_path / "checkpoint.pt").eval()
