@@ -88,3 +88,30 @@ def test_errors_name_the_frame():
     clip.get_frame(0).close()
     with pytest.raises(vs.Error, match="Test: frame 7: no path here"):
         clip.get_frame(6)
+
+
+def test_the_middle_of_a_chunk_has_the_next_one_begun() -> None:
+    """Or all threads but one would wait whenever a chunk ends."""
+    computed: list[int] = []
+
+    def compute(frames: Sequence[int], centres: range) -> Iterator[dict]:
+        computed.append(frames[centres.start])
+        yield from windows(frames, centres, 0)
+
+    result = over_windows(
+        numbered(list(range(100, 130)), set()),
+        0,
+        10,
+        lambda props: int(props["Value"]),
+        compute,
+        starts_scene=lambda props: False,
+        name="Test",
+    )
+    for frame, begun in ((0, [100]), (4, [100]), (5, [100, 110]), (10, [100, 110])):
+        with result.get_frame(frame) as got:
+            assert got.props["Value"] == 100 + frame
+        assert computed == begun
+    # There is none after the last.
+    with result.get_frame(25) as got:
+        assert got.props["Value"] == 125
+    assert computed == [100, 110, 120]

@@ -71,8 +71,9 @@ class CorrectionPlan:
     @property
     def lead(self) -> int:
         """Frames after a frame whose motion is measured before that frame is rendered."""
-        path_lead = self.radius + _TOGETHER
-        return path_lead + (self.zoom_radius + _TOGETHER if self.border == "zoom" else 0)
+        # By the chunk that a frame is in, and the one that is begun ahead.
+        path_lead = self.radius + 2 * _TOGETHER
+        return path_lead + (self.zoom_radius + 2 * _TOGETHER if self.border == "zoom" else 0)
 
     def corrected(self, tracked: vs.VideoNode, *, tripod: bool) -> vs.VideoNode:
         """Returns the clip of motions with the correction of every frame in its props."""

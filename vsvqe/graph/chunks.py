@@ -130,7 +130,12 @@ RESULT = "_VQEResult"
 
 
 def handed_out(
-    computed: vs.VideoNode, blank: vs.VideoNode, length: int, total: int
+    computed: vs.VideoNode,
+    blank: vs.VideoNode,
+    length: int,
+    total: int,
+    *,
+    ahead_at: int | None = None,
 ) -> vs.VideoNode:
     """Returns the frames that the frames of another clip carry as props, one after the other.
 
@@ -139,17 +144,23 @@ def handed_out(
         blank: A clip of as many frames, of the format and size of the results.
         length: Results that a chunk has; the last may have fewer.
         total: Results in all.
+        ahead_at: Result of a chunk with which the next chunk is asked for, too; ``None``: none.
     """
+    sources = [[computed] for _ in range(length)]
+    if ahead_at is not None and computed.num_frames > 1:
+        sources[ahead_at].append(uncached(computed[1:] + computed[-1]))
     parts = [
-        uncached(blank.std.ModifyFrame(computed, partial(_handed_out, i))) for i in range(length)
+        uncached(blank.std.ModifyFrame(source, partial(_handed_out, i)))
+        for i, source in enumerate(sources)
     ]
     result = uncached(vs.core.std.Interleave(parts)) if length > 1 else parts[0]
     return uncached(result[:total])
 
 
-def _handed_out(i: int, n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+def _handed_out(i: int, n: int, f: vs.VideoFrame | Sequence[vs.VideoFrame]) -> vs.VideoFrame:
     """Returns result i of a chunk; the frame itself, not a copy."""
-    return f.props[f"{RESULT}{i}"]
+    chunk = f if isinstance(f, vs.VideoFrame) else f[0]
+    return chunk.props[f"{RESULT}{i}"]
 
 
 def _scenes(

@@ -87,4 +87,5 @@ def over_windows[T](
     computed = carrier.std.ModifyFrame([carrier, *inputs], run)
     computed.std.SetVideoCache(mode=1, fixedsize=1, maxsize=4)
     blank = vs.core.std.BlankClip(clip, length=count, keep=True)
-    return chunks.handed_out(computed, blank, length, total)
+    # While a chunk is computed, on one thread, others wait for it, unless it is begun ahead.
+    return chunks.handed_out(computed, blank, length, total, ahead_at=length // 2)
