@@ -201,7 +201,10 @@ def find(model: str | Path, task: str) -> Card | ModelFile:
     if len(variants) == 1:
         _check(variants[0])
         return variants[0]
-    path = Path(model).expanduser()
+    try:
+        path = Path(model).expanduser()
+    except RuntimeError as error:
+        raise ModelError(f"model={str(model)!r}: {error}") from error
     if path.suffix.lower() not in _FILES:
         raise ModelError(
             f"model={str(model)!r} is neither the path of a file ({', '.join(_FILES)}) nor one of "
@@ -209,8 +212,9 @@ def find(model: str | Path, task: str) -> Card | ModelFile:
         )
     try:
         return ModelFile(path, _sha256(path, path.stat().st_mtime_ns))
-    except OSError as error:
-        raise ModelError(f"model file {str(path)!r} can't be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ModelError(f"model file {str(path)!r} can't be read: {reason}") from error
 
 
 def _check(card: Card) -> None:

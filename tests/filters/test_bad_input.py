@@ -59,6 +59,51 @@ def test_interlaced(filter, field):
     assert "SetFieldBased" in message
 
 
+@pytest.mark.parametrize("format", [vs.YUV420P8, vs.YUV444P10, vs.RGBS])
+def test_what_becomes_interlaced_is_an_error_of_that_frame(filter, format):
+    clip = scene(48, 32, 24, format)
+    result = filter(clip[:16] + clip[16:].std.SetFieldBased(2), backend="cpu", length=2)
+    assert same(picture(result, 0), picture(filter(clip, backend="cpu", length=2), 0))
+    with pytest.raises(vs.Error, match=rf"{filter.__name__}: frame 16: .*interlaced") as error:
+        result.get_frame(16)
+    assert "SetFieldBased(0)" in str(error.value)
+
+
+def test_chroma_that_is_too_coarse(filter):
+    coarse = core.query_video_format(vs.YUV, vs.INTEGER, 8, 3, 0)
+    clip = core.std.BlankClip(format=coarse.id, width=64, height=64, length=1)
+    refused(filter, clip, "one chroma sample for 8 pixels")
+
+
+def test_an_output_is_told_from_its_clip(filter):
+    scene(length=1).set_output(7)
+    try:
+        refused(filter, vs.get_output(7), r"\.clip")
+    finally:
+        vs.clear_output(7)
+
+
+@pytest.mark.parametrize("model", ["~nobody-of-this-name/x.onnx", "a\0b.onnx"])
+def test_paths_that_can_not_be(filter, model):
+    refused(filter, scene(), "model", model=model)
+
+
+def test_numbers_of_numpy_are_numbers(filter):
+    clip = scene(length=2)
+    given = {"length": np.int64(1), "overlap": np.int32(8), "sc_threshold": np.float32(0.05)}
+    plain = {"length": 1, "overlap": 8, "sc_threshold": 0.05}
+    for n in range(2):
+        one, other = (filter(clip, backend="cpu", **words) for words in (given, plain))
+        assert same(picture(one, n), picture(other, n))
+    refused(filter, clip, "length=.* must be a whole number", length=np.float64(1.0))
+
+
+def test_more_context_than_the_clip_has_costs_nothing(filter):
+    clip = scene(length=3)
+    result = filter(clip, backend="cpu", overlap=10**6)
+    assert same(picture(result, 1), picture(filter(clip, backend="cpu"), 1))
+
+
 @pytest.mark.parametrize("size", [(15, 16), (16, 15), (1, 1), (8, 200)])
 def test_too_small(filter, size):
     clip = core.std.BlankClip(format=vs.GRAY8, width=size[0], height=size[1], length=2)
@@ -170,7 +215,7 @@ def test_samples_that_are_no_numbers(filter, value, format):
     broken = from_arrays(frames, format).std.CopyFrameProps(clip)
     result = filter(broken, backend="cpu", length=3)
     with pytest.raises(
-        vs.Error, match=r"frames 9 to 11: plane \d of the clip holds NaN or inf"
+        vs.Error, match=r"frame 9: plane \d of the clip holds NaN or inf"
     ) as e:
         result.get_frame(10)
     assert filter.__name__ in str(e.value)
@@ -220,7 +265,34 @@ def test_a_gpu_that_does_not_exist(filter, backend, no_gpu):
 
 
 def test_device_index_that_does_not_exist(filter, openvino):
-    refused(filter, scene(), "device", backend="openvino", device_index=99)
+    gpu = vqe.Backend.OpenVino(device="GPU")
+    refused(filter, scene(), r"has no device 'GPU.99'", backend=gpu, device_index=99)
+
+
+def test_device_index_counts_gpus(filter, openvino, caplog):
+    """On a CPU it changes nothing: not even which backend is taken."""
+    clip = scene(length=1)
+    with caplog.at_level("WARNING"):
+        result = filter(clip, backend="openvino", device_index=1)
+    assert not caplog.records
+    assert same(picture(result, 0), picture(filter(clip, backend="openvino"), 0))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        lambda: vqe.Backend.OnnxCpu(threads="2"),
+        lambda: vqe.Backend.OnnxCpu(threads=-1),
+        lambda: vqe.Backend.OnnxCuda(memory_limit_mib=1.5),
+        lambda: vqe.Backend.TensorRT(optimization_level=6),
+        lambda: vqe.Backend.OpenVino(device=None),
+        lambda: vqe.Backend.OpenVino(threads=True),
+        lambda: vqe.Backend.Torch(device="tpu"),
+    ],
+)
+def test_settings_of_backends_are_checked_when_they_are_made(settings):
+    with pytest.raises(ValueError, match=r"^\w+\(\w+=.*\): "):
+        settings()
 
 
 def test_errors_do_not_leave_threads_behind(filter):

@@ -122,7 +122,32 @@ def missing(path):
     return path
 
 
+def weights_elsewhere(path):
+    whole = nearest(path.parent, scale=2)
+    onnx.save_model(
+        onnx.load(whole),
+        path,
+        save_as_external_data=True,
+        location="beside.data",
+        size_threshold=0,
+        convert_attribute=True,
+    )
+    return path
+
+
+def double_precision_out(path):
+    nodes = [("in", FLOAT, PICTURE)]
+    return one_node(path, "Cast", nodes, (TensorProto.DOUBLE, PICTURE), to=TensorProto.DOUBLE)
+
+
+def no_picture(path):
+    return one_node(path, "Relu", [("in", FLOAT, [1, 3, 0, 0])], (FLOAT, [1, 3, 0, 0]))
+
+
 BAD = {
+    weights_elsewhere: r"another file \(beside.data\); make it one file",
+    double_precision_out: "float32 and float16",
+    no_picture: "holds no picture",
     two_inputs: "2 inputs",
     rank_three: "N x C x H x W",
     four_channels: "4 channels",

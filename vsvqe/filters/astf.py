@@ -12,6 +12,7 @@ from ..graph import fusion, scenes
 from ..graph import planes as plane_graph
 from ..graph.clips import ClipFacts, checked, facts, like
 from ..graph.colour import to_picture
+from ..graph.guard import guarded
 from ..inference.backends import AnyBackend
 from .options import Options, errors_named, number, one_of, whole
 from .quantiser import Weighing
@@ -148,7 +149,7 @@ class _Settings:
 def _refined(clip: vs.VideoNode, card: Card, options: Options, settings: _Settings) -> vs.VideoNode:
     """Runs both stages and fuses what they give."""
     clip_facts = facts(clip)
-    held, seen = prepared(clip, clip_facts, options)
+    held, seen = prepared(clip, clip_facts, options, "ASTF")
     first = _stage1(card)
     length, _ = options.window(first.radius, seen, aligned=first.aligned)
     weighing = Weighing(card=first, leniency=card.leniency) if first.heeds_quantiser else None
@@ -189,10 +190,9 @@ def _of_two(
         )
     held = scenes.annotated(smooth, detect=options.sc)
     held.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2 * settings.window)
-    first, second = _nominal(texture, smooth_facts), _nominal(held, smooth_facts)
-    if smooth.format.sample_type == vs.FLOAT:
-        # One such sample would spoil the scale of the mask, and so the whole frame.
-        first, second = (plane_graph.finite(clip, "ASTF") for clip in (first, second))
+    first, second = (
+        _nominal(guarded(version, "ASTF"), smooth_facts) for version in (texture, held)
+    )
     return _fused(first, second, held, smooth, smooth_facts, options, settings)
 
 

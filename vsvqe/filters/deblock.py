@@ -10,6 +10,7 @@ from ..cards import Card, ModelFile, find
 from ..graph import planes as plane_graph
 from ..graph import scenes
 from ..graph.clips import ClipFacts, checked, facts
+from ..graph.guard import guarded
 from ..inference.backends import AnyBackend
 from ..inference.probe import probe
 from .file_model import by_file
@@ -84,7 +85,7 @@ def Deblock(
             but one where a CPU computes several chunks at the same time of a model that aligns
             its frames; for recurrent networks 8 to 24.
         overlap: Frames of context on each side of them; ``None``: what the model needs, for
-            recurrent networks 6.
+            recurrent networks 4.
         sc: Whether windows end at scene cuts. ``_SceneChangePrev`` and ``_SceneChangeNext``
             decide where frames have them, a detector of our own elsewhere.
         sc_threshold: Of that detector: by how much the mean absolute luma difference (0 to 1) of
@@ -147,7 +148,7 @@ def _by_residual(
     qp: float | None,
     chosen: Sequence[int],
 ) -> vs.VideoNode:
-    held, seen = prepared(clip, clip_facts, options)
+    held, seen = prepared(clip, clip_facts, options, "Deblock")
 
     if strength == "auto" or card.heeds_quantiser:
         weighing, weight = Weighing(card=card, strength=strength, qp=qp), 1.0
@@ -168,6 +169,7 @@ def _by_file(
     chosen: Sequence[int],
 ) -> vs.VideoNode:
     kind = probe(model.path, model.sha256)
+    clip = guarded(clip, "Deblock", finite=False)
     enhanced = by_file(clip, clip_facts, model, kind, options, name="Deblock")
     if enhanced.width != clip.width:
         enhanced = plane_graph.resized(enhanced, clip.width, clip.height, clip_facts)

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import numbers
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,6 +18,8 @@ from ..inference.errors import InferenceError
 from ..inference.session import has_nvidia_driver
 
 _CPU_STREAMS = 2
+# Of the whole numbers among the options.
+_LEAST = {"device_index": 0, "num_streams": 1, "tile_pad": 0, "length": 1, "overlap": 0}
 
 
 @contextlib.contextmanager
@@ -55,16 +58,16 @@ class Options:
             ValueError: One is out of its range.
             InferenceError: The backend's name is not known, or the folder can't be written to.
         """
-        options = cls(**{each.name: arguments[each.name] for each in fields(cls)})
+        given = {each.name: arguments[each.name] for each in fields(cls)}
+        for name, least in _LEAST.items():
+            if name == "device_index" or given[name] is not None:
+                given[name] = whole(name, given[name], least)
+        options = cls(**given)
         options._check()
         return options
 
     def _check(self) -> None:
         candidates(self.backend)
-        whole("device_index", self.device_index, 0)
-        for name, least in (("num_streams", 1), ("tile_pad", 0), ("length", 1), ("overlap", 0)):
-            if getattr(self, name) is not None:
-                whole(name, getattr(self, name), least)
         if self.fp16 is not None and not isinstance(self.fp16, bool):
             raise ValueError(f"fp16={self.fp16!r} must be True, False or None")
         if not isinstance(self.sc, bool | int):
@@ -117,6 +120,8 @@ class Options:
                 f"overlap={overlap} is less than the {radius} frames that the model sees on each "
                 "side; leave it out or make it larger"
             )
+        # Beyond the clip's own frames there are only repetitions.
+        overlap = min(overlap, max(radius, clip.num_frames - 1))
         alone = radius == 0 or (aligned and self._several_on_cpu)
         single = 1 if alone else pixels_to_length(clip.width, clip.height)
         return min(self.length or single, clip.num_frames), overlap
@@ -185,9 +190,10 @@ def number(name: str, value: object, least: float, most: float = math.inf) -> fl
     Raises:
         ValueError: It is something else.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+    # NumPy's are real numbers too.
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or math.isnan(value):
         raise ValueError(f"{name}={value!r} must be a number")
-    if not least <= value <= most:
+    if not least <= float(value) <= most:
         bounds = f"from {least:g} to {most:g}" if most < math.inf else f"at least {least:g}"
         raise ValueError(f"{name}={value!r} must be {bounds}")
     return float(value)
@@ -222,9 +228,10 @@ def whole(name: str, value: object, least: int, most: int | None = None) -> int:
     Raises:
         ValueError: It is something else.
     """
-    fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
-    if not fits or (most is not None and value > most):  # type: ignore[operator]
+    integral = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    number = int(value) if integral else least - 1  # type: ignore[call-overload]
+    if number < least or (most is not None and number > most):
         bounds = f"at least {least}" if most is None else f"from {least} to {most}"
         comma = "," if most is None else ""
         raise ValueError(f"{name}={value!r} must be a whole number{comma} {bounds}")
-    return value  # type: ignore[return-value]
+    return number

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ..cards import ModelFile
 from ..graph import chunks, colour, planes
 from ..graph.clips import ClipFacts
+from ..graph.guard import not_finite
 from ..graph.nodes import own_node
 from ..inference.probe import ImageModel
 from ..inference.tiles import Geometry, TiledRunner
@@ -114,7 +115,7 @@ def fill(array: NDArray[np.float32], frame: vs.VideoFrame) -> None:
     for channel, target in enumerate(array):
         # Clamped, because colours that RGB can't hold would come out as specks.
         if not planes.clamped(np.asarray(frame[channel]), target[:height, :width]):
-            raise planes.not_finite(channel)
+            raise not_finite(channel)
     array[..., width:] = array[..., width - 1 : width]
     array[..., height:, :] = array[..., height - 1 : height, :]
 

@@ -10,6 +10,7 @@ import vapoursynth as vs
 from ..cards import Card
 from ..graph import chunks, flow, planes, scenes
 from ..graph.clips import ClipFacts
+from ..graph.guard import guarded
 from ..graph.nodes import own_node, uncached
 from ..inference.pool import side_by_side
 from ..inference.tiles import Geometry, Size, TiledRunner
@@ -204,10 +205,11 @@ def residuals(
 
 
 def prepared(
-    clip: vs.VideoNode, facts: ClipFacts, options: Options
+    clip: vs.VideoNode, facts: ClipFacts, options: Options, name: str
 ) -> tuple[vs.VideoNode, vs.VideoNode]:
     """Returns the clip as the one node that all else takes it from, and what the model sees."""
-    held = scenes.annotated(clip, detect=options.sc)
+    # Guarded last: a frame that only the detector looks at may be what it is.
+    held = guarded(scenes.annotated(clip, detect=options.sc), name)
     seen = planes.for_model(held, facts)
     # `in_chunks` sets the cache of its input; where that is not `held`, hold frames here as well:
     # the model asks for them first and the picture that the residual is added to asks again.

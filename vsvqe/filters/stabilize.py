@@ -8,6 +8,7 @@ import vapoursynth as vs
 
 from ..graph import motions, scenes
 from ..graph.clips import MIN_SIDE, checked, facts
+from ..graph.guard import guarded
 from ..graph.motions import CONFIDENCE, MESH, MOTION
 from ..graph.nodes import own_node
 from ..motion import borders, estimate, path, warp
@@ -151,7 +152,7 @@ def Stabilize(
             )
         part = _crop(clip, limits) if border == "crop" else (1.0, 1.0)
         clip_facts = facts(clip)
-        held = own_node(clip)
+        held = own_node(guarded(clip, "Stabilize", finite=False))
         small = scenes.annotated(motions.working(held, clip_facts), detect=bool(sc))
         small.std.SetVideoCache(mode=1, fixedsize=1, maxsize=64)
         if motion is None:

@@ -8,6 +8,7 @@ from ..cards import CLEAN_QUANTISER, Card, find, list_models
 from ..graph import planes as plane_graph
 from ..graph import scenes
 from ..graph.clips import ClipFacts, checked, facts
+from ..graph.guard import guarded
 from ..inference.backends import AnyBackend
 from ..inference.probe import ImageModel, SequenceModel, probe
 from .file_model import by_file, checked_refine
@@ -129,7 +130,7 @@ def SuperRes(
         refine = checked_refine(refine, kind, str(model))
         passes = _passes_to(size, clip, own_scale, str(model)) if size else None
         clip_facts = facts(clip)
-        result = clip
+        result = clip if isinstance(found, Card) else guarded(clip, "SuperRes", finite=False)
         for _ in range(_passes(scale, own_scale, str(model)) if passes is None else passes):
             if isinstance(found, Card):
                 result = _by_residual(result, clip_facts, models, options, qp)
@@ -266,7 +267,7 @@ def _by_residual(
     options: Options,
     qp: float | None,
 ) -> vs.VideoNode:
-    held, seen = prepared(clip, clip_facts, options)
+    held, seen = prepared(clip, clip_facts, options, "SuperRes")
     scale = models[0][0].scale
     base = plane_graph.enlarged(held, scale, clip_facts)
     residuals = []

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import vapoursynth as vs
 
 MIN_SIDE = 16
+# Of a side of 4:1:0 and 4:1:1, in powers of two; the resizer knows no more.
+_MOST_SUBSAMPLED = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,8 @@ def checked(clip: object) -> vs.VideoNode:
     """
     if isinstance(clip, vs.AudioNode):
         raise ValueError("clip is an audio node; a video clip is needed")
+    if isinstance(clip, vs.VideoOutputTuple):
+        raise ValueError("clip is what get_output() gives; hand over its .clip")
     if not isinstance(clip, vs.VideoNode):
         raise ValueError(f"clip must be a video clip (vs.VideoNode), not {type(clip).__name__}")
     undefined = clip.format is None or clip.format.color_family == vs.UNDEFINED
@@ -35,6 +39,12 @@ def checked(clip: object) -> vs.VideoNode:
         raise ValueError(
             "clip changes its format or size from frame to frame; convert it to one, for example "
             "with clip.resize.Bicubic(width=..., height=..., format=vs.YUV420P8)"
+        )
+    subsampling = max(clip.format.subsampling_w, clip.format.subsampling_h)
+    if subsampling > _MOST_SUBSAMPLED:
+        raise ValueError(
+            f"clip has one chroma sample for {1 << subsampling} pixels; up to "
+            f"{1 << _MOST_SUBSAMPLED} are taken: convert it with clip.resize.Bicubic(format=...)"
         )
     bits = clip.format.bits_per_sample
     if clip.format.sample_type == vs.INTEGER and bits > 16:
@@ -68,17 +78,21 @@ def facts(clip: vs.VideoNode) -> ClipFacts:
         reason = (str(error).strip() or "no reason given").splitlines()[-1]
         raise ValueError(f"the first frame of clip can't be had: {reason}") from error
     if props.get("_FieldBased", 0):
-        raise ValueError(
-            "clip is interlaced (_FieldBased is set); deinterlace it first (bwdif, QTGMC), "
-            "or, if it is progressive after all, say so with "
-            "clip.std.SetFieldBased(0)"
-        )
+        raise interlaced()
     rgb = clip.format.color_family == vs.RGB
     full = props.get("_Range", {0: 1, 1: 0}.get(props.get("_ColorRange", -1)))
     return ClipFacts(
         full_range=bool(full) if full is not None else rgb,
         matrix=0 if rgb else _matrix(props.get("_Matrix"), clip.width, clip.height),
         chroma_location=_chroma_location(props.get("_ChromaLocation")),
+    )
+
+
+def interlaced() -> ValueError:
+    """Returns the error about interlaced frames."""
+    return ValueError(
+        "clip is interlaced (_FieldBased is set); deinterlace it first (bwdif, QTGMC), or, if it "
+        "is progressive after all, say so with clip.std.SetFieldBased(0)"
     )
 
 
@@ -98,7 +112,7 @@ _CONVERTIBLE = {
 
 
 def _matrix(value: object, width: int, height: int) -> int:
-    if value in _CONVERTIBLE:
+    if isinstance(value, int) and value in _CONVERTIBLE:
         return int(value)
     if value in (None, int(vs.MATRIX_UNSPECIFIED)):
         standard_definition = width <= 1024 and height <= 576

@@ -156,7 +156,8 @@ def motion_of(props: Mapping[str, Any]) -> Motion:
     """Returns the motion that a frame carries.
 
     Raises:
-        ValueError: It carries none, one that is not a homography, or a mesh that is none.
+        ValueError: It carries none, one that is not a homography, or a confidence or a mesh that
+            is none.
     """
     values = props.get(MOTION)
     several = values if isinstance(values, list | tuple) else []
@@ -169,7 +170,9 @@ def motion_of(props: Mapping[str, Any]) -> Motion:
     matrix = np.array(numbers, np.float64).reshape(3, 3) / numbers[8]
     if abs(_determinant(*matrix.ravel().tolist())) < _LEAST_AREA:
         raise ValueError(f"the prop {MOTION} must not press the picture flat, as {values!r} does")
-    confidence = float(props.get(CONFIDENCE, 1.0))
+    confidence = props.get(CONFIDENCE, 1.0)
+    if not isinstance(confidence, int | float) or math.isnan(confidence):
+        raise ValueError(f"the prop {CONFIDENCE} must be one number, not {confidence!r}")
     return Motion(matrix, min(max(confidence, 0.0), 1.0), _mesh_of(props))
 
 

@@ -6,7 +6,6 @@ to it, and a native expression adds it, rounds once and clamps. Of formats other
 model sees a 4:2:0 version, but their own chroma resolution is untouched.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -14,7 +13,6 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from .clips import ClipFacts, bare, like, padded_to_even
-from .nodes import carriers
 
 # RGB goes to the model and its residual comes back by one and the same matrix; which one matters
 # little, and BT.709 is what the models were trained on.
@@ -86,9 +84,6 @@ class PlaneReader:
             uv: Takes the chroma as its first two, T x C x H/2 x W/2, -0.5 to 0.5; untouched for
                 grey clips.
             wanted: Indices of the frames to read; all by default.
-
-        Raises:
-            ValueError: A float clip holds NaN or infinity.
         """
         for t in range(len(frames)) if wanted is None else wanted:
             targets = [y[t, 0]] if self._grey else [y[t, 0], uv[t, 0], uv[t, 1]]
@@ -98,43 +93,10 @@ class PlaneReader:
     def _read(self, samples: NDArray[np.generic], plane: int, target: NDArray[np.float32]) -> None:
         if self._float:
             target[...] = samples
-            # Each is NaN if any sample is; `isfinite` for every sample takes many times as long.
-            if not (np.isfinite(target.min()) and np.isfinite(target.max())):
-                raise not_finite(plane)
             return
         offset, scale = self._offset_scale[plane]
         np.subtract(samples, np.float32(offset), out=target, casting="unsafe")
         target *= np.float32(scale)
-
-
-def not_finite(plane: int) -> ValueError:
-    """Returns the error about NaN or infinity in a clip, which a network would spread."""
-    return ValueError(
-        f"plane {plane} of the clip holds NaN or infinity; repair the source, for example "
-        "with clip.std.Limiter() or akarin.Expr"
-    )
-
-
-def finite(clip: vs.VideoNode, name: str) -> vs.VideoNode:
-    """Returns the same clip, of which frames that hold NaN or infinity are an error.
-
-    Args:
-        clip: Float32.
-        name: The filter, for the message.
-    """
-    pixel = carriers(clip.num_frames)
-    planes = range(clip.format.num_planes)
-    measured = [pixel.std.CopyFrameProps(clip.std.PlaneStats(plane=plane)) for plane in planes]
-
-    def check(n: int, f: vs.VideoFrame | Sequence[vs.VideoFrame]) -> vs.VideoFrame:
-        frames = [f] if isinstance(f, vs.VideoFrame) else f
-        for plane, frame in enumerate(frames):
-            if not math.isfinite(frame.props["PlaneStatsAverage"]):
-                raise vs.Error(f"{name}: frame {n}: {not_finite(plane)}")
-        return frames[0]
-
-    # Takes nothing over but the error.
-    return clip.std.CopyFrameProps(pixel.std.ModifyFrame(measured, check), props=["_VQENone"])
 
 
 def clamped(samples: NDArray[np.float32], out: NDArray[np.float32]) -> bool:

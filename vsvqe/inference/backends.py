@@ -15,6 +15,10 @@ class OnnxCpu:
     threads: int = 0
     """Threads of one inference; 0 shares the cores among the streams."""
 
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        _check_count("OnnxCpu", "threads", self.threads)
+
 
 @dataclass(frozen=True, kw_only=True)
 class OnnxCuda:
@@ -22,6 +26,10 @@ class OnnxCuda:
 
     memory_limit_mib: int = 0
     """Upper bound of the GPU memory of one session in MiB; 0 sets none."""
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        _check_count("OnnxCuda", "memory_limit_mib", self.memory_limit_mib)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +42,11 @@ class TensorRT:
     optimization_level: int = 3
     """TensorRT's builder level, 0 (quick to build) to 5 (quick to run)."""
 
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        _check_count("TensorRT", "workspace_mib", self.workspace_mib)
+        _check_count("TensorRT", "optimization_level", self.optimization_level, 5)
+
 
 @dataclass(frozen=True, kw_only=True)
 class OpenVino:
@@ -45,6 +58,14 @@ class OpenVino:
     threads: int = 0
     """Threads of one inference on the CPU device; 0 shares the cores among the streams."""
 
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        if not isinstance(self.device, str):
+            raise ValueError(
+                f"OpenVino(device={self.device!r}): a name such as 'CPU' or 'GPU' is needed"
+            )
+        _check_count("OpenVino", "threads", self.threads)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Torch:
@@ -55,6 +76,28 @@ class Torch:
 
     threads: int = 0
     """Threads of one inference on the CPU; 0 leaves it to PyTorch, which takes one per core."""
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        if self.device not in _TORCH_DEVICES:
+            known = ", ".join(map(repr, _TORCH_DEVICES))
+            raise ValueError(f"Torch(device={self.device!r}): it is one of {known}")
+        _check_count("Torch", "threads", self.threads)
+
+
+_TORCH_DEVICES = ("auto", "cpu", "cuda")
+
+
+def _check_count(backend: str, name: str, value: object, most: int | None = None) -> None:
+    """Refuses a setting that is no whole number from 0 on.
+
+    Raises:
+        ValueError: It is none.
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if not whole or (most is not None and value > most):  # type: ignore[operator]
+        bounds = "from 0 on" if most is None else f"from 0 to {most}"
+        raise ValueError(f"{backend}({name}={value!r}): a whole number {bounds} is needed")
 
 
 type AnyBackend = OnnxCpu | OnnxCuda | TensorRT | OpenVino | Torch

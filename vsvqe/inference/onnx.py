@@ -4,6 +4,7 @@ import ctypes
 import importlib
 import logging
 import queue
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -43,6 +44,31 @@ def explain(error: Exception, model: Path) -> InferenceError:
     ):
         return OutOfMemory(f"out of memory while running {model.name}: {text}")
     return ModelError(f"{model.name} can't be run by ONNX Runtime: {text}")
+
+
+def check_whole(model: Path, content: bytes) -> None:
+    """Refuses a model whose weights lie in other files.
+
+    Models are loaded from what was read and hashed, and what lies elsewhere is neither.
+
+    Args:
+        model: The file.
+        content: What it holds.
+
+    Raises:
+        ModelError: It names another file.
+    """
+    # Field 13 of a TensorProto, external_data, whose first entry has the key "location".
+    found = _EXTERNAL.search(content)
+    if found:
+        other = content[found.end() + 1 :][: content[found.end()]].decode(errors="replace")
+        raise ModelError(
+            f"{model.name} keeps its weights in another file ({other}); make it one file, with "
+            f"onnx.save_model(onnx.load({model.name!r}), 'whole.onnx')"
+        )
+
+
+_EXTERNAL = re.compile(rb"\x6a.{1,2}\x0a\x08location\x12", re.DOTALL)
 
 
 def session_options(threads: int = 0, streams: int = 1) -> ort.SessionOptions:
@@ -86,9 +112,11 @@ def input_dtypes(session: ort.InferenceSession, model: Path) -> list[np.dtype[An
     """Returns the dtype of each input, float32 or float16.
 
     Raises:
-        ModelError: An input is of another type.
+        ModelError: An input, or an output, is of another type.
     """
     try:
+        for tensor in session.get_outputs():
+            dtype_of(tensor.type)
         return [dtype_of(tensor.type) for tensor in session.get_inputs()]
     except ModelError as error:
         raise ModelError(f"{model.name}: {error}") from error

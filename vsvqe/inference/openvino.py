@@ -154,7 +154,8 @@ def _import_remedy(error: str) -> str:
 
 def _device(core: Any, name: str, index: int) -> str:
     """Returns OpenVINO's name of the device, after checking that it is there."""
-    wanted = f"{name}.{index}" if index and "." not in name else name
+    # ``device_index`` counts GPUs.
+    wanted = f"{name}.{index}" if index and name != "CPU" and "." not in name else name
     available = list(core.available_devices)
     # A lone GPU is listed as "GPU" and also answers to "GPU.0".
     if wanted not in available and f"{wanted}.0" not in available and wanted != "GPU.0":

@@ -94,14 +94,14 @@ def _probe(model: Path) -> ImageModel:
     # ONNX Runtime is imported here and not above: `import vsvqe` must stay quick.
     import onnxruntime as ort
 
-    from .onnx import explain, input_dtypes, session_options
+    from .onnx import check_whole, explain, input_dtypes, session_options
 
+    content = model.read_bytes()
+    check_whole(model, content)
     options = session_options()
     options.log_severity_level = 4  # sizes that the model refuses are an answer, not an error
     try:
-        session = ort.InferenceSession(
-            model.read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
+        session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise explain(error, model) from error
     inputs, outputs = session.get_inputs(), session.get_outputs()
@@ -118,6 +118,8 @@ def _probe(model: Path) -> ImageModel:
     if batch != 1:
         raise ModelError(f"{model.name} takes {batch} pictures at once; one at a time is needed")
     height, width = (side if isinstance(side, int) else None for side in shape[2:])
+    if height == 0 or width == 0:
+        raise ModelError(f"{model.name} takes the shape {shape}, which holds no picture")
     if (height is None) != (width is None):
         raise ModelError(f"{model.name} fixes one side only ({shape}); fix both or none")
 

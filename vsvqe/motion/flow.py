@@ -146,6 +146,8 @@ def _follow(
 
 def _dis(previous: Picture, current: Picture, points: Points) -> tuple[Points, Points]:
     """Kroeger et al., "Fast optical flow using dense inverse search", ECCV 2016."""
+    # Rows of the core's frames lie apart, which it does not take.
+    previous, current = map(np.ascontiguousarray, (previous, current))
     # Made anew each time: it keeps buffers, so threads can't share it.
     method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     blank = np.zeros((*previous.shape, 2), np.float32)
