@@ -1,7 +1,10 @@
 """What checkpoint files hold, whole, wrapped, damaged and hostile."""
 
+import argparse
+import collections
 import os
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,9 +78,27 @@ def test_nothing_is_executed(tmp_path, old):
     assert not trace.exists()
     with path.open("wb") as file:
         pickle.dump(content, file)
-    with pytest.raises(ModelError, match=r"model\.pth"):
+    with pytest.raises(ModelError, match=r"model\.pth is a pickle .* not loaded"):
         read(path)
     assert not trace.exists()
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize(
+    ("extra", "name"),
+    [
+        (np.float64(3), r"numpy\._?core\.multiarray\.scalar"),
+        (collections.defaultdict(int), r"collections\.defaultdict"),
+        (argparse.Namespace(a=1), r"argparse\.Namespace"),
+        (Path("x"), r"pathlib\.\w+"),
+        (os.system, r"posix\.system|nt\.system"),
+    ],
+)
+def test_what_is_more_than_weights_is_named(tmp_path, extra, name, old):
+    path = tmp_path / "model.pth"
+    torch.save({"params": WEIGHTS, "extra": extra}, path, _use_new_zipfile_serialization=not old)
+    with pytest.raises(ModelError, match=rf"holds more than weights \(({name})\)"):
+        read(path)
 
 
 def test_torchscript_is_refused(tmp_path):

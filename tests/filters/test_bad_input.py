@@ -214,9 +214,7 @@ def test_samples_that_are_no_numbers(filter, value, format):
     frames[9][-1][5, 7] = value
     broken = from_arrays(frames, format).std.CopyFrameProps(clip)
     result = filter(broken, backend="cpu", length=3)
-    with pytest.raises(
-        vs.Error, match=r"frame 9: plane \d of the clip holds NaN or inf"
-    ) as e:
+    with pytest.raises(vs.Error, match=r"frame 9: plane \d of the clip holds NaN or inf") as e:
         result.get_frame(10)
     assert filter.__name__ in str(e.value)
     # The others are not touched by it.

@@ -306,6 +306,12 @@ def test_recurrent_networks_are_kept_in_the_engine_folder(recurrent, tmp_path, f
     again = pictures(vqe.SuperRes(clip, **arguments))
     assert all(same(a, b) for a, b in zip(first, again, strict=True))
     assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == files
+    # One that somebody took away is made anew, with the others.
+    (folder / "onward.onnx").unlink()
+    sessions._cache.clear()
+    again = pictures(vqe.SuperRes(clip, **arguments))
+    assert all(same(a, b) for a, b in zip(first, again, strict=True))
+    assert {file.stem for file in folder.iterdir()} == {"flow", "back", "onward"}
 
 
 @pytest.mark.parametrize("engine", ["cpu", "openvino"])

@@ -8,6 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vsvqe.inference import recurrent
+from vsvqe.inference.errors import OutOfMemory
 from vsvqe.inference.recurrent import StepSession
 from vsvqe.inference.session import SessionRequest
 from vsvqe.nets.basicvsr import BasicVSR
@@ -92,6 +94,19 @@ def test_steps_are_the_network(kind: str, length: int, seed: int) -> None:
     session.run([run], [got])
     np.testing.assert_array_equal(run, given_run)
     np.testing.assert_allclose(got, wanted, atol=1e-5 * max(1, np.abs(wanted).max()))
+
+
+def test_a_run_that_does_not_fit_into_memory_is_told_as_that(monkeypatch) -> None:
+    """So that tiles are made smaller, as when an engine runs out of it."""
+    session, _ = in_steps(made("BasicVSR"))
+    run = np.zeros((1, 2, 3, HEIGHT, WIDTH), np.float32)
+
+    def full(*_: object) -> None:
+        raise MemoryError("Unable to allocate 1.10 GiB")
+
+    monkeypatch.setattr(recurrent, "_bidirectional", full)
+    with pytest.raises(OutOfMemory, match="out of memory .*1.10 GiB"):
+        session.run([run], [np.empty((1, 2, 3, 4 * HEIGHT, 4 * WIDTH), np.float32)])
 
 
 @pytest.mark.parametrize("threshold", [0.0, 10.0, 20.0, 30.0, 255.0])

@@ -106,6 +106,48 @@ def test_what_moves_by_itself_is_left_out():
     assert distance(found.matrix, truth, ASPECT, HEIGHT) < 0.15
 
 
+@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("shift", [4, 7])
+@pytest.mark.parametrize("left", [0, 120, 400])
+@pytest.mark.parametrize("share", [0.15, 0.3])
+def test_somebody_who_walks_through_does_not_turn_the_scene(flow, shift, left, share):
+    """Nothing between the motion of the scene and theirs is taken, however near they are."""
+    width = int(share * WIDTH)
+    for truth in (np.eye(3), similar(0.012, -0.006, 0.002, 1.0)):
+        before, after = view(), view(truth)
+        other = wall(seed=9)[:HEIGHT, :width]
+        # They stay where they are in the picture but for a few pixels.
+        before[36:, left : left + width] = other[36:]
+        after[36:, left + shift : left + shift + width] = other[36:, : WIDTH - left - shift]
+        found = estimate(before, after, MotionSettings(flow=flow))
+        assert distance(found.matrix, truth, ASPECT, HEIGHT) < 0.2
+        if np.array_equal(truth, np.eye(3)):
+            assert np.array_equal(found.matrix, truth)
+
+
+@pytest.mark.parametrize("level", [20, 128])
+@pytest.mark.parametrize("deviation", [2, 8, 12])
+@pytest.mark.parametrize("size", [(360, 540), (360, 640), (240, 320)])
+def test_the_noise_of_a_sensor_has_no_motion(level, deviation, size):
+    rng = np.random.default_rng(6)
+    flat = np.full((size[0] * 4 // 3, size[1] * 4 // 3), level, np.uint8)
+    for _ in range(6):
+        # As the working size has it: smoothed by being made smaller.
+        pair = [
+            cv2.resize(
+                np.clip(np.rint(flat + rng.normal(0, deviation, flat.shape)), 0, 255).astype(
+                    np.uint8
+                ),
+                size[::-1],
+                interpolation=cv2.INTER_LINEAR,
+            )
+            for _ in range(2)
+        ]
+        found = estimate(*pair, DEFAULT)
+        assert np.array_equal(found.matrix, np.eye(3))
+        assert found.confidence < 0.2
+
+
 PAIRS = "grey-black black-noise noise-noise2 wall-noise noise-wall wall-black black-wall wall-other"
 
 

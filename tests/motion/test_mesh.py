@@ -221,8 +221,8 @@ def test_what_a_bend_reaches_beyond_the_edge_is_filled_and_marked(seed):
     warped(Layer(white, np.eye(3), off), GREY, out, "black")
     mask = np.empty((96, 160), np.bool_)
     invented(np.eye(3), GREY, mask, off)
-    assert not (mask & (out[0] > 250)).any()
-    assert mask[out[0] < 100].all()
+    assert mask[out[0] < 200].all()
+    assert mask.mean() < 0.5
     # Enlarged as much as is said to be needed, nothing from beyond the edge is seen.
     zoom = zoom_needed(np.eye(3), 160 / 96, bend=off)
     near = Layer(white, compose(log_scale=-np.log(zoom)), mesh.enlarged(off, zoom))

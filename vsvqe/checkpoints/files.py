@@ -77,12 +77,18 @@ def _pickled(path: Path) -> Any:
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        wanted = re.search(r"global:? ['\"]?([\w.]+)", str(error), re.IGNORECASE)
+        wanted = re.search(r"\bGLOBAL ([\w.]*\w)", str(error))
         if wanted:
             raise ModelError(
                 f"{path.name} holds more than weights ({wanted[1]}), and loading that could run "
                 "code that came with it, so it is not loaded. If you trust the file, load it in "
                 "Python and save its state dict alone with torch.save or safetensors"
+            ) from error
+        if "Unsupported operand" in str(error) and _is_pickle(path):
+            raise ModelError(
+                f"{path.name} is a pickle of a kind that weights alone do not need, so it is not "
+                "loaded. If you trust the file, load it in Python and save its state dict alone "
+                "with torch.save or safetensors"
             ) from error
         raise _damaged(path, error) from error
     except RuntimeError as error:
@@ -94,6 +100,13 @@ def _pickled(path: Path) -> Any:
         raise _damaged(path, error) from error
     except Exception as error:  # damaged bytes raise whatever the unpickler stumbles over
         raise _damaged(path, error) from error
+
+
+def _is_pickle(path: Path) -> bool:
+    """Whether a file begins as those of Python's own pickle do, of a protocol from 3 on."""
+    with path.open("rb") as file:
+        first = file.read(2)
+    return first[:1] == b"\x80" and first[1:] > b"\x02"
 
 
 def _damaged(path: Path, error: Exception) -> ModelError:

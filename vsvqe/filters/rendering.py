@@ -86,7 +86,7 @@ _EDGES = get_args(warp.Edge.__value__)
 
 
 def masked(clip: vs.VideoNode, clip_facts: ClipFacts, corrected: vs.VideoNode) -> vs.VideoNode:
-    """Returns the clip that is white where the picture is not of the frame itself."""
+    """Returns the clip that is white where the picture is not wholly of the frame itself."""
     layout = layout_of(clip, clip_facts)
     format = like(clip.format, color_family=vs.GRAY, subsampling_w=0, subsampling_h=0)
     white = 1.0 if math.isinf(layout.peak) else layout.peak
@@ -101,11 +101,13 @@ def masked(clip: vs.VideoNode, clip_facts: ClipFacts, corrected: vs.VideoNode) -
             return f[0]
         result = f[0].copy()
         outside = np.empty((clip.height, clip.width), np.bool_)
-        borders.invented(correction, layout, outside, bend)
+        lent = bool(lenders_of(f[1].props))
+        borders.invented(correction, layout, outside, bend, filled=lent)
         np.asarray(result[0])[outside] = white
         return result
 
-    return blank.std.ModifyFrame([blank, corrected], draw)
+    drawn = blank.std.ModifyFrame([blank, corrected], draw)
+    return drawn.std.CopyFrameProps(clip, props=["_DurationNum", "_DurationDen"])
 
 
 def layout_of(clip: vs.VideoNode, clip_facts: ClipFacts) -> borders.Layout:

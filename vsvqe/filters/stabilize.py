@@ -93,7 +93,7 @@ def Stabilize(
             numbers: how far, right and down, 5 rows of 7 points from edge to edge are off that
             place) and ``_SceneChangePrev``. What this filter returns is such a clip.
         mask: Whether to return a second clip too: grey, at the depth of the first, white where the
-            picture is not of the frame itself.
+            picture is not, or not wholly, of the frame itself.
         sc: Whether windows end at scene cuts. ``_SceneChangePrev`` and ``_SceneChangeNext``
             decide where frames have them, a detector of our own elsewhere.
         sc_threshold: Of that detector; see ``Deblock``.

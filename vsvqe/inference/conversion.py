@@ -93,7 +93,11 @@ def as_steps(request: SessionRequest) -> dict[str, SessionRequest]:
     _, _, _, height, width = request.shapes[0][1]
     name = f"{request.model.stem}-{_key(request)[:24]}"
     folder = (request.engine_folder or _scratch()) / f"{name}-{width}x{height}"
+    wanted = steps(checkpoint.network, height, width)
     with _lock:
+        if folder.is_dir() and not all((folder / f"{step}.onnx").is_file() for step in wanted):
+            # Somebody tidied up.
+            shutil.rmtree(folder)
         if name not in _steps_refused and not folder.is_dir():
             _check_main_thread(request)
             reason = _steps_converted(checkpoint, folder, height, width)
@@ -112,7 +116,7 @@ def as_steps(request: SessionRequest) -> dict[str, SessionRequest]:
             refine=None,
             in_turns=True,
         )
-        for name, step in steps(checkpoint.network, height, width).items()
+        for name, step in wanted.items()
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import OutOfMemory
 from .session import Array, Session, SessionRequest
 
 type _Planes = NDArray[np.float32]
@@ -39,6 +40,13 @@ class StepSession:
 
     def run(self, arrays: Sequence[Array], out: Sequence[_Planes]) -> None:
         """See ``Session.run``: 1 x T x 3 x H x W in, the same enlarged (or restored) out."""
+        try:
+            self._run(arrays, out)
+        except MemoryError as error:
+            # What a whole run keeps of each frame is allocated here, not by an engine.
+            raise OutOfMemory(f"out of memory for a run of frames: {error}") from error
+
+    def _run(self, arrays: Sequence[Array], out: Sequence[_Planes]) -> None:
         # Each frame with an axis of its own, as the steps take them.
         (run,), (results,) = (array[0][:, None] for array in arrays), (a[0][:, None] for a in out)
         frames: _Planes = np.ascontiguousarray(run, np.float32)

@@ -128,12 +128,17 @@ def filled(
         kernel: See ``warp.sample``.
     """
     warped(own, layout, out, "mirror", kernel)
-    feather = max(4.0, layout.height / 60)
+    feather = _feather(layout)
     for siting, planes in layout.alike().items():
         pieces = [_piece(layer, layout, siting, planes) for layer in (own, *neighbours)]
         rim = _Rim(pieces[0], feather)
         if rim.regions:
             _fill(rim, pieces, [out[plane] for plane in planes], layout.peak)
+
+
+def _feather(layout: Layout) -> float:
+    """Returns over how many pixels of the luma other frames are blended in."""
+    return max(4.0, layout.height / 60)
 
 
 class _Piece(NamedTuple):
@@ -237,18 +242,30 @@ def lenders(correction: Matrix, chain: Mapping[int, Matrix], aspect: float) -> l
 
 
 def invented(
-    correction: Matrix, layout: Layout, out: NDArray[np.bool_], bend: Mesh | None = None
+    correction: Matrix,
+    layout: Layout,
+    out: NDArray[np.bool_],
+    bend: Mesh | None = None,
+    *,
+    filled: bool = False,
 ) -> None:
-    """Marks which pixels of a corrected frame are not of the frame itself.
+    """Marks which pixels of a corrected frame are not, or not wholly, of the frame itself.
 
     Args:
         correction: Of the frame.
         layout: Of its planes.
         out: Takes the mask; the size of the luma.
         bend: See ``Layer``.
+        filled: Whether other frames are blended in, see there: inside the edge, too.
     """
-    piece = _piece(Layer((), correction, bend), layout, Siting(), ())
-    np.less(_depth(piece.positions(Region.of(out)), out, Siting()), -_ROUNDING, out=out)
+    piece = _piece(Layer((out,), correction, bend), layout, Siting(), (0,))
+    depth = _depth(piece.positions(Region.of(out)), out, Siting())
+    np.less(depth, 0.5 - _ROUNDING, out=out)
+    if filled:
+        feather = _feather(layout)
+        for region in _Rim(piece, feather).regions:
+            # The weights are interpolated, so they end half a pixel further in.
+            out[region.within] |= depth[region.within] < feather + 0.5
 
 
 def zoom_needed(

@@ -34,8 +34,15 @@ _PLAIN: dict[ModelName, ModelName] = {"rolling": "affine", "mesh": "homography"}
 # wrongly. No point is followed more exactly than to the second, whatever the size.
 _INLIER = 2.5
 _LEAST_INLIER = 0.7
-# Scale of the weights that tell good inliers from bad: this many robust deviations weigh half.
+# Points that move together are nearer to their motion than that (pixels at 360 lines). If they are
+# so large a part of all, the fit begins with them: a motion between that of the scene and that of
+# somebody who walks through it would be within reach of both.
+_TOGETHER = 0.6
+_MAIN_SHARE = 0.5
+# Scale of the weights that tell good inliers from bad: this many robust deviations weigh half, and
+# what is so many times as far off does not count.
 _HALF_WEIGHT = 2.0
+_BEYOND = 3.0
 _PASSES = 3
 # A mesh also follows what is so many times as far from the common motion: what is nearer than the
 # rest of the scene, or farther away.
@@ -194,7 +201,8 @@ class _Points(NamedTuple):
 def _motion(matches: Matches, model: ModelName, width: int, height: int) -> Motion:
     """Returns the motion that most of the points share."""
     nothing = Motion(np.eye(3), 0.0)
-    common = _common(matches, height)
+    main = _main(matches, height)
+    common = _common(matches, height) | main
     if common.sum() < _SUPPORT["translation"]:
         return nothing
     followed = _Points(
@@ -211,7 +219,8 @@ def _motion(matches: Matches, model: ModelName, width: int, height: int) -> Moti
         for name in MODELS[: MODELS.index(plain) + 1]
         if count >= _SUPPORT[name] and (along if name == "similarity" else across) >= _SPREAD[name]
     ]
-    matrix, name = _simplest(points, supported)
+    begin = points.weights * main[common] if main.any() else points.weights
+    matrix, name = _simplest(points, supported, begin)
     if (np.abs(decompose(matrix)) > _FASTEST).any():
         return nothing
     confidence = min(1.0, count / _MANY) * min(1.0, common.mean() / _SHARE)
@@ -244,6 +253,22 @@ def _threshold(height: int) -> float:
 
 def _common(matches: Matches, height: int) -> NDArray[np.bool_]:
     """Returns which points follow the motion that most share, up to an affine one."""
+    return _inliers(matches, cv2.USAC_MAGSAC, _threshold(height))
+
+
+def _main(matches: Matches, height: int) -> NDArray[np.bool_]:
+    """Returns which points move together exactly, if most do; else none.
+
+    By locally optimised RANSAC (Chum, Matas and Kittler, DAGM 2003): MAGSAC++, which weighs what is
+    farther off, finds motions in between.
+    """
+    together = _inliers(matches, cv2.USAC_DEFAULT, max(_TOGETHER * height / 360, _LEAST))
+    most = together.sum() >= max(_MAIN_SHARE * len(together), 1)
+    return together if most else np.zeros_like(together)
+
+
+def _inliers(matches: Matches, method: int, threshold: float) -> NDArray[np.bool_]:
+    """Returns which points follow one affine motion up to so many pixels."""
     none = np.zeros(len(matches.before), bool)
     if len(none) < _SUPPORT["translation"]:
         return none
@@ -251,8 +276,8 @@ def _common(matches: Matches, height: int) -> NDArray[np.bool_]:
     _, inliers = cv2.estimateAffine2D(
         matches.before,
         matches.after,
-        method=cv2.USAC_MAGSAC,
-        ransacReprojThreshold=_threshold(height),
+        method=method,
+        ransacReprojThreshold=threshold,
         maxIters=500,
         confidence=0.995,
     )
@@ -265,12 +290,20 @@ def _near(points: _Points, matrix: Matrix, height: int) -> _Points:
     return points.at(distance * height < _NEAR * _threshold(height))
 
 
-def _simplest(points: _Points, supported: list[ModelName]) -> tuple[Matrix, ModelName | None]:
-    """Returns the simplest motion that is as good as the most complex one that is supported."""
+def _simplest(
+    points: _Points, supported: list[ModelName], main: Floats
+) -> tuple[Matrix, ModelName | None]:
+    """Returns the simplest motion that is as good as the most complex one that is supported.
+
+    Args:
+        points: That are fitted to.
+        supported: The models, from the simplest.
+        main: Weights of the points to begin with.
+    """
     before, after, _ = points
     last = supported[-1]
     best, weights = _fitted(
-        _FITS[last](before, after), lambda matrix: apply(matrix, before), points
+        _FITS[last](before, after), lambda matrix: apply(matrix, before), points, main
     )
     error = _error(apply(best, before), after, weights)
     for name in (None, *supported[:-1]):
@@ -347,15 +380,26 @@ def _in_cells(points: _Points, matrix: Matrix, aspect: float) -> Mesh | None:
 
 
 def _fitted[T](
-    fit: Callable[[Floats], T], moved: Callable[[T], Floats], points: _Points
+    fit: Callable[[Floats], T],
+    moved: Callable[[T], Floats],
+    points: _Points,
+    begin: Floats | None = None,
 ) -> tuple[T, Floats]:
-    """Fits with weights, and again with less on what is far from it; returns the weights too."""
-    weights = points.weights
+    """Fits with weights, and again with less on what is far from it; returns the weights too.
+
+    Args:
+        fit: Fits with weights of the points.
+        moved: Where what was fitted moves them.
+        points: Them.
+        begin: Weights to begin with; those of the points by default.
+    """
+    weights = points.weights if begin is None else begin
     for _ in range(_PASSES):
         distance = np.linalg.norm(moved(fit(weights)) - points.after, axis=1)
         middle = np.partition(distance, len(distance) // 2)[len(distance) // 2]
         scale = _HALF_WEIGHT * 1.4826 * float(middle) + 1e-9
         weights = points.weights / (1 + np.square(distance / scale))
+        weights[distance > _BEYOND * scale] = 0.0
     return fit(weights), weights
 
 

@@ -32,8 +32,9 @@ _TEXTURED = 1e-3
 _RETURN = 0.7
 
 
-# A dense flow has an answer where nothing matches, too, and comes back from there. So what is
-# around a point must look the same: normalised cross-correlation of so many pixels to each side.
+# There is an answer where nothing matches, too, in noise above all, and a way back from there. So
+# what is around a point must look the same: normalised cross-correlation of so many pixels to each
+# side.
 _ALIKE = 0.5
 _AROUND = 4
 
@@ -78,6 +79,7 @@ def match(previous: Picture, current: Picture, flow: FlowName) -> Matches:
     if len(points) == 0:
         return Matches(points, points, texture, 0)
     there, back = _FLOWS[flow](previous, current, points)
+    back[_correlation(previous, current, points, there) < _ALIKE] = np.inf
     error = np.linalg.norm(back - points, axis=1)
     height, width = previous.shape
     inside = ((there >= 0) & (there <= (width - 1, height - 1))).all(axis=1)
@@ -153,7 +155,7 @@ def _dis(previous: Picture, current: Picture, points: Points) -> tuple[Points, P
     blank = np.zeros((*previous.shape, 2), np.float32)
     forward = method.calc(previous, current, blank.copy())
     backward = method.calc(current, previous, blank)
-    return _read(previous, current, forward, backward, points)
+    return _read(forward, backward, points)
 
 
 def _farneback(previous: Picture, current: Picture, points: Points) -> tuple[Points, Points]:
@@ -162,21 +164,13 @@ def _farneback(previous: Picture, current: Picture, points: Points) -> tuple[Poi
         cv2.calcOpticalFlowFarneback(first, second, np.zeros(()), 0.5, 3, 15, 3, 5, 1.2, 0)
         for first, second in ((previous, current), (current, previous))
     )
-    return _read(previous, current, forward, backward, points)
+    return _read(forward, backward, points)
 
 
-def _read(
-    previous: Picture,
-    current: Picture,
-    forward: NDArray[Any],
-    backward: NDArray[Any],
-    points: Points,
-) -> tuple[Points, Points]:
+def _read(forward: NDArray[Any], backward: NDArray[Any], points: Points) -> tuple[Points, Points]:
     """Follows points by a dense flow, there and back."""
     there = points + _sample(forward, points[None])[0]
-    back = there + _sample(backward, there[None])[0]
-    back[_correlation(previous, current, points, there) < _ALIKE] = np.inf
-    return there, back
+    return there, there + _sample(backward, there[None])[0]
 
 
 def _correlation(
