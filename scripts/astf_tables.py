@@ -206,7 +206,7 @@ def section(main: Rows, masks: Rows, scales: Rows, options: argparse.Namespace) 
         "",
         "### Other masks",
         "",
-        "The same two clips, fused by other masks; the first row is the default.",
+        "The same clips, fused by other masks; the first row is the default.",
         "",
         *mask_table(masks),
         "",

@@ -105,7 +105,7 @@ def test_a_run_that_does_not_fit_into_memory_is_told_as_that(monkeypatch) -> Non
         raise MemoryError("Unable to allocate 1.10 GiB")
 
     monkeypatch.setattr(recurrent, "_bidirectional", full)
-    with pytest.raises(OutOfMemory, match="out of memory .*1.10 GiB"):
+    with pytest.raises(OutOfMemory, match=r"out of memory .*1\.10 GiB"):
         session.run([run], [np.empty((1, 2, 3, 4 * HEIGHT, 4 * WIDTH), np.float32)])
 
 

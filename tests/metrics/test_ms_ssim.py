@@ -1,4 +1,4 @@
-"""MS-SSIM against a recomputation of the paper's formula with scipy, and against PyTorch."""
+"""MS-SSIM against a recomputation of the paper's formula with scipy."""
 
 import numpy as np
 import pytest

@@ -42,7 +42,7 @@ _MAIN_SHARE = 0.5
 # Scale of the weights that tell good inliers from bad: this many robust deviations weigh half, and
 # what is so many times as far off does not count.
 _HALF_WEIGHT = 2.0
-_BEYOND = 3.0
+_BEYOND = 4.0
 _PASSES = 3
 # A mesh also follows what is so many times as far from the common motion: what is nearer than the
 # rest of the scene, or farther away.
