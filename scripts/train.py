@@ -186,7 +186,9 @@ def write(options: argparse.Namespace) -> None:
     net = begun(design, run["seed"], options.out / "checkpoint.pt")
     training = record(options.out)
     if options.calm is not None:
-        calm = begun(design, run["seed"], options.calm / "checkpoint.pt")
+        exported = options.calm.suffix == ".onnx"
+        start = options.calm if exported else options.calm / "checkpoint.pt"
+        calm = begun(design, run["seed"], start)
         net.load_state_dict(interpolated(calm.state_dict(), net.state_dict(), options.share))
     use = {
         name: vars(options)[name]
@@ -237,7 +239,9 @@ def arguments() -> argparse.Namespace:
     command.add_argument("--models", type=Path, required=True, help="folder to write to")
     command.add_argument("--name", required=True, help="name of the model")
     command.add_argument(
-        "--calm", type=Path, help="folder of the training that this one began with"
+        "--calm",
+        type=Path,
+        help="folder of the training that this one began with, or the exported model",
     )
     command.add_argument("--share", type=float, default=1.0, help="of this one's weights, 0 to 1")
     command.add_argument(

@@ -9,6 +9,7 @@ import pytest
 import vapoursynth as vs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.camera import seen, wall
 from support.clips import all_same, from_arrays, picture, pictures, planes_of, props_of, same, scene
 
 import vsvqe as vqe
@@ -206,6 +207,29 @@ def test_fill_takes_it_from_frames_that_are_far_away_too():
         assert white[:, -20:].all()
         errors[border] = np.abs(picture(steady, 30)[0] - wanted)[white].mean()
     assert errors["fill"] < 0.25 * errors["mirror"]
+
+
+@pytest.mark.parametrize("flow", ["lk", "dis", "farneback"])
+@pytest.mark.parametrize("size", [(640, 360), (720, 480), (848, 480)])
+def test_a_static_shot_stays_still_when_somebody_walks_through(flow, size):
+    """Frames of every width: their rows are padded in memory where it is not a round one."""
+    width, height = size
+    background, walker = (seen(wall(seed=seed), width, height, np.eye(3)) for seed in (2, 9))
+    frames = []
+    for n in range(12):
+        frame = background.copy()
+        left = 20 + 4 * n
+        frame[height // 10 :, left : left + width // 5] = walker[height // 10 :, : width // 5]
+        frames.append([frame])
+    clip = from_arrays(frames, vs.GRAY8)
+    assert all_same(vqe.Stabilize(clip, flow=flow), clip)
+
+
+def test_the_noise_of_a_sensor_comes_through_bit_for_bit():
+    rng = np.random.default_rng(1)
+    dark = [[rng.normal(20, 8, (480, 720)).clip(0, 255).astype(np.uint8)] for _ in range(8)]
+    clip = from_arrays(dark, vs.GRAY8)
+    assert all_same(vqe.Stabilize(clip), clip)
 
 
 def test_tripod_holds_the_picture():
