@@ -210,3 +210,42 @@ def windowed(
     }
     (folder / f"{name}.json").write_text(json.dumps(card), encoding="utf-8")
     return path
+
+
+def averaging_runs(folder: Path, *, scale: int = 1, frames: int | str = "t") -> Path:
+    """A model of runs of RGB frames: the mean of each, the one before and the one after, enlarged.
+
+    At the ends of a run the frames that are missing don't count. Every pixel is repeated.
+
+    Args:
+        folder: Where to put the file.
+        scale: How many times larger its pictures are.
+        frames: Of a run: a number, or a name, then any number goes.
+    """
+    nodes = [
+        helper.make_node("Transpose", ["in"], ["deep"], perm=[0, 2, 1, 3, 4]),
+        helper.make_node(
+            "AveragePool",
+            ["deep"],
+            ["mean"],
+            kernel_shape=[3, 1, 1],
+            pads=[1, 0, 0, 1, 0, 0],
+            count_include_pad=0,
+        ),
+        helper.make_node("Transpose", ["mean"], ["flat"], perm=[0, 2, 1, 3, 4]),
+        helper.make_node(
+            "Resize",
+            ["flat", "", "scales"],
+            ["out"],
+            mode="nearest",
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        ),
+    ]
+    return write(
+        folder / f"runs{frames}x{scale}.onnx",
+        nodes,
+        inputs=[("in", FLOAT, [1, frames, 3, "h", "w"])],
+        outputs=[("out", FLOAT, [1, frames, 3, None, None])],
+        constants={"scales": np.array([1, 1, 1, scale, scale], np.float32)},
+    )

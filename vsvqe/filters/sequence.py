@@ -24,6 +24,30 @@ _LONGEST, _SHORTEST = 24, 8
 _OVERLAP = 4
 
 
+def _runs(
+    clip: vs.VideoNode, model: ModelFile, recurrent: SequenceModel, options: Options
+) -> tuple[int, int]:
+    """Returns the frames that a chunk gives, and those of context on each of its sides.
+
+    Raises:
+        ValueError: The model takes runs of one length only, and another is asked for.
+    """
+    if recurrent.frames is None:
+        overlap = _OVERLAP if options.overlap is None else options.overlap
+        usual = max(_SHORTEST, pixels_to_length(clip.width, clip.height, _LONGEST))
+        return min(options.length or usual, clip.num_frames), overlap
+    # A quarter of a short run is context on each side.
+    usual = min(_OVERLAP, recurrent.frames // 4)
+    overlap = usual if options.overlap is None else options.overlap
+    length = recurrent.frames - 2 * overlap
+    if length < 1 or (options.length is not None and options.length != length):
+        raise ValueError(
+            f"{model.path.name} takes runs of {recurrent.frames} frames: length and twice overlap "
+            "must make as many; leave them out"
+        )
+    return min(length, clip.num_frames), overlap
+
+
 def sequence(
     clip: vs.VideoNode,
     facts: ClipFacts,
@@ -55,14 +79,12 @@ def sequence(
     cell, scale = recurrent.multiple, recurrent.scale
     seen = colour.to_picture(scenes.annotated(clip, detect=options.sc), facts, 3)
     size = (-(-seen.width // cell), -(-seen.height // cell))
-    length = options.length or max(_SHORTEST, pixels_to_length(clip.width, clip.height, _LONGEST))
-    length = min(length, clip.num_frames)
-    overlap = _OVERLAP if options.overlap is None else options.overlap
-    frames = length + 2 * overlap
+    length, overlap = _runs(clip, model, recurrent, options)
+    frames = recurrent.frames or length + 2 * overlap
     opened = Sessions(
         path=model.path,
         sha256=model.sha256,
-        shapes=lambda width, height: (("input", (1, frames, 3, height, width)),),
+        shapes=lambda width, height: ((recurrent.input, (1, frames, 3, height, width)),),
         cell=cell,
         half=half,
         options=options,
@@ -89,9 +111,12 @@ def sequence(
     def process(window: Sequence[vs.VideoFrame], out: Sequence[chunks.Picture]) -> None:
         run, wanted = chunks.present(window, plan.overlap)
         with workspace.borrowed() as (array, result):
-            array, result = array[:, : len(run)], result[:, : len(run)]
-            for frame, target in zip(run, array[0], strict=True):
+            given = frames if recurrent.fixed else len(run)
+            array, result = array[:, :given], result[:, :given]
+            for frame, target in zip(run, array[0], strict=False):
                 fill(target, frame)
+            # What a fixed run has more than the scene repeats its last frame.
+            array[0, len(run) :] = array[0, len(run) - 1]
             runner.run([array], [result])
             for picture, found in zip(out, result[0, wanted:], strict=False):
                 write(found, picture, model)

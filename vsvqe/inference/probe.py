@@ -12,6 +12,8 @@ from .errors import ModelError
 from .stdout import stdout_to_stderr
 
 _SIDE = 64
+# Frames that a recurrent network is tried with.
+_RUN = 3
 # Of the tiles that a network sees which takes squares only.
 _SIDE_OF_SQUARES = 256
 _MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
@@ -45,6 +47,12 @@ class SequenceModel:
     """Width and height must be a multiple of this."""
     refines: bool
     """Whether it cleans the frames first, as often as ``refine`` says."""
+    input: str = "input"
+    """Name of its input."""
+    fixed: bool = False
+    """Whether all runs have as many frames as the session was opened for: engines want that."""
+    frames: int | None = None
+    """The only number of frames that it takes, or ``None`` if any."""
 
 
 _MAX_REMEMBERED = 32
@@ -90,7 +98,7 @@ def _of_checkpoint(model: Path, sha256: str) -> ImageModel | SequenceModel:
     return ImageModel("input", found.channels, found.scale, multiple, size, found.least)
 
 
-def _probe(model: Path) -> ImageModel:
+def _probe(model: Path) -> ImageModel | SequenceModel:
     # ONNX Runtime is imported here and not above: `import vsvqe` must stay quick.
     import onnxruntime as ort
 
@@ -111,13 +119,16 @@ def _probe(model: Path) -> ImageModel:
             "a picture-to-picture model has one of each"
         )
     shape = inputs[0].shape
-    if len(shape) != 4:
-        raise ModelError(f"{model.name} takes the shape {shape}; N x C x H x W is needed")
+    if len(shape) not in (4, 5):
+        raise ModelError(
+            f"{model.name} takes the shape {shape}; N x C x H x W is needed, or N x T x 3 x H x W "
+            "for runs of frames"
+        )
     dtype = input_dtypes(session, model)[0]
     batch = shape[0] if isinstance(shape[0], int) else 1
     if batch != 1:
         raise ModelError(f"{model.name} takes {batch} pictures at once; one at a time is needed")
-    height, width = (side if isinstance(side, int) else None for side in shape[2:])
+    height, width = (side if isinstance(side, int) else None for side in shape[-2:])
     if height == 0 or width == 0:
         raise ModelError(f"{model.name} takes the shape {shape}, which holds no picture")
     if (height is None) != (width is None):
@@ -125,39 +136,56 @@ def _probe(model: Path) -> ImageModel:
 
     refusals: list[str] = []
 
-    def tried(channels: int, w: int, h: int) -> int | None:
+    def tried(leading: tuple[int, ...], w: int, h: int) -> int | None:
         """Returns the scale at this size, ``None`` if the model does not run or fit there."""
         try:
-            (result,) = session.run(
-                None, {inputs[0].name: np.full((1, channels, h, w), 0.5, dtype)}
-            )
+            (result,) = session.run(None, {inputs[0].name: np.full((*leading, h, w), 0.5, dtype)})
         except Exception as error:
             refusals.append(str(error).strip().splitlines()[0])
             return None
         got: tuple[int, ...] = np.shape(result)
-        if len(got) != 4 or got[:2] != (1, channels):
-            refusals.append(f"{channels} channels in gave the shape {got}")
+        if got[:-2] != leading:
+            refusals.append(f"the shape {(*leading, h, w)} in gave the shape {got}")
             return None
-        scale = got[3] // w
-        if got[2:] != (h * scale, w * scale) or not 1 <= scale <= 4:
-            refusals.append(f"{w}x{h} in gave {got[3]}x{got[2]} out")
+        scale = got[-1] // w
+        if got[-2:] != (h * scale, w * scale) or not 1 <= scale <= 4:
+            refusals.append(f"{w}x{h} in gave {got[-1]}x{got[-2]} out")
             return None
         return scale
 
+    if len(shape) == 5:
+        run, channels = shape[1:3]
+        if channels != 3 and isinstance(channels, int):
+            raise ModelError(f"{model.name} takes runs of {channels} channels; 3 (RGB) are needed")
+        if width is not None:
+            raise ModelError(
+                f"{model.name} takes runs of frames of {width}x{height} only; export it with "
+                "dynamic height and width"
+            )
+        frames = run if isinstance(run, int) else None
+        for multiple in _MULTIPLES:
+            side = _SIDE + multiple
+            scale = tried((1, frames or _RUN, 3), side, side)
+            if scale is not None:
+                return SequenceModel(scale, multiple, False, inputs[0].name, True, frames)
+        raise ModelError(
+            f"{model.name} does not give as many RGB frames as it takes, 1 to 4 times as large: "
+            f"{refusals[-1]}"
+        )
     for channels in [shape[1]] if isinstance(shape[1], int) else [3, 1]:
         if channels not in (1, 3):
             raise ModelError(
                 f"{model.name} takes {channels} channels; 1 (luma) or 3 (RGB) can be used"
             )
         if width is not None and height is not None:
-            scale = tried(channels, width, height)
+            scale = tried((1, channels), width, height)
             if scale is not None:
                 return ImageModel(inputs[0].name, channels, scale, 1, (width, height))
             continue
         for multiple in _MULTIPLES:
             # An odd number of multiples, so that the next larger one would refuse it.
             side = _SIDE + multiple
-            scale = tried(channels, side, side)
+            scale = tried((1, channels), side, side)
             if scale is not None:
                 return ImageModel(inputs[0].name, channels, scale, multiple, None)
     raise ModelError(

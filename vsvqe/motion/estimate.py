@@ -233,7 +233,7 @@ def _motion(matches: Matches, model: ModelName, width: int, height: int) -> Moti
     mesh = None
     if plain != model and supported[-1] == plain and count >= _SUPPORT[model]:
         if model == "rolling":
-            matrix, mesh = _in_rows(points, matrix, name, aspect)
+            matrix, mesh = _in_rows(points, matrix, name, aspect, begin)
         else:
             mesh = _in_cells(_near(followed, matrix, height), matrix, aspect)
     return Motion(matrix, confidence, mesh)
@@ -315,7 +315,7 @@ def _simplest(
 
 
 def _in_rows(
-    points: _Points, matrix: Matrix, name: ModelName | None, aspect: float
+    points: _Points, matrix: Matrix, name: ModelName | None, aspect: float, main: Floats
 ) -> tuple[Matrix, Mesh | None]:
     """Fits an affine motion to which every row adds a similarity in proportion to its height.
 
@@ -335,7 +335,7 @@ def _in_rows(
         return np.asarray((equations @ solution).reshape(2, -1).T)
 
     solution, weights = _fitted(
-        lambda weights: _solved(equations, targets, np.tile(weights, 2)), moved, points
+        lambda weights: _solved(equations, targets, np.tile(weights, 2)), moved, points, main
     )
     error = _error(moved(solution), after, weights)
     gain = _error(apply(matrix, before), after, weights) - error
