@@ -40,7 +40,7 @@ def test_scale_four_of_a_model_for_two_is_twice_two():
         ({"scale": 4, "model": "fast"}, "superres-x4-fast-v1", (256, 192)),
         ({"scale": 4, "model": "best"}, "superres-x4-best-v1", (256, 192)),
         ({"scale": 4, "model": "real"}, "superres-x4-real-v3", (256, 192)),
-        ({"model": "real"}, "superres-x2-real-v1", (128, 96)),
+        ({"model": "real"}, "superres-x2-real-v2", (128, 96)),
     ],
 )
 def test_a_word_is_the_model_made_for_the_size(arguments, name, size):
@@ -132,7 +132,7 @@ def test_a_model_goes_by_the_given_quantiser_in_its_first_run(aligned, scale):
     assert not all_same(told, vqe.SuperRes(clip, scale, NAME, backend="cpu"))
 
 
-@pytest.mark.parametrize("model", ["superres-x2-real-v1", "model.onnx"])
+@pytest.mark.parametrize("model", ["superres-x2-real-v2", "model.onnx"])
 def test_a_quantiser_is_for_models_that_go_by_it(tmp_path, model):
     if model.endswith(".onnx"):
         model = nearest(tmp_path, scale=2)
@@ -140,11 +140,11 @@ def test_a_quantiser_is_for_models_that_go_by_it(tmp_path, model):
         vqe.SuperRes(scene(), model=model, qp=30, backend="cpu")
 
 
-def test_a_sibling_that_runs_instead_is_named_where_it_takes_no_quantiser():
+def test_what_would_run_is_named_where_it_takes_no_quantiser():
     clip = scene(64, 48, 2)
-    vqe.SuperRes(clip, 4, "best", detail=0.5, qp=30, backend="cpu").get_frame(1)
-    with pytest.raises(vs.Error, match="leave it out with 'superres-x4-real-v3'"):
-        vqe.SuperRes(clip, 4, "best", detail=1, qp=30, backend="cpu")
+    vqe.SuperRes(clip, 4, detail=0.5, qp=30, backend="cpu").get_frame(1)
+    with pytest.raises(vs.Error, match="leave it out with 'superres-x4-balanced-v1'"):
+        vqe.SuperRes(clip, 4, qp=30, backend="cpu")
 
 
 @pytest.mark.parametrize("qp", [-1, 52, float("nan"), "28", True])
@@ -153,8 +153,9 @@ def test_bad_quantiser(qp):
         vqe.SuperRes(scene(), qp=qp, backend="cpu")
 
 
-def test_the_sibling_for_texture_is_told_no_coarse_quantiser():
-    clip, best = scene(96, 64, 2), "superres-x2-best-v1"
+@pytest.mark.parametrize("best", ["superres-x2-best-v1", "superres-x4-best-v1"])
+def test_the_sibling_for_texture_is_told_no_coarse_quantiser(best):
+    clip = scene(96, 64, 2)
     coarse, limit, fine = (
         vqe.SuperRes(clip, detail=1, model=best, qp=qp, backend="cpu") for qp in (40, 25, 15)
     )

@@ -12,6 +12,7 @@ import numpy as np
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
+_COLUMNS = 4
 _NOT_FIGURES = ("step", "seconds", "rate", "loss", "norm")
 
 
@@ -37,9 +38,14 @@ def draw(folders: Sequence[Path], path: Path) -> Path:
     figures = ["loss", *(name for name in names if name not in _NOT_FIGURES)]
     if not any(logs.values()):
         raise ValueError("the logs are empty: nothing was validated yet")
-    page, axes = plt.subplots(1, len(figures), figsize=(5 * len(figures), 4), squeeze=False)
-    for axis, figure in zip(axes[0], figures, strict=True):
-        for name, log in logs.items():
+    columns = min(len(figures), _COLUMNS)
+    rows = -(-len(figures) // columns)
+    page, axes = plt.subplots(rows, columns, figsize=(5 * columns, 4 * rows), squeeze=False)
+    for axis in axes.flat[len(figures) :]:
+        axis.remove()
+    for axis, figure in zip(axes.flat, figures, strict=False):
+        # A training has its colour everywhere, whatever figures the others have.
+        for number, (name, log) in enumerate(logs.items()):
             if figure in log:
                 # A line is not drawn from the end of a training to where a longer one went on.
                 anew = np.flatnonzero(np.diff(log["step"]) < 0) + 1
@@ -47,6 +53,7 @@ def draw(folders: Sequence[Path], path: Path) -> Path:
                     np.insert(log["step"], anew, np.nan),
                     np.insert(log[figure], anew, np.nan),
                     label=name,
+                    color=f"C{number}",
                 )
         axis.set_title(figure)
         axis.set_xlabel("steps")

@@ -159,15 +159,19 @@ def _detail(net: nn.Module, material: Material) -> tasks.Detail:
         material.valid,
         count=count,
         size=size,
-        perceptual=_perceptual(material, _BANK),
+        perceptual=_perceptual(material),
         weight=_DETAIL_PERCEPTUAL,
         grid_period=2 * net.scale,
-        opponent=_judge(),
     )
 
 
-def _detail_by_four(net: nn.Module, material: Material) -> tasks.Detail:
-    return replace(_detail(net, material), grid_weight=_REAL_GRID_BY_FOUR)
+def _judged_detail_by_four(net: nn.Module, material: Material) -> tasks.Detail:
+    return replace(
+        _detail(net, material),
+        perceptual=_perceptual(material, _BANK),
+        grid_weight=_REAL_GRID_BY_FOUR,
+        opponent=_judge(),
+    )
 
 
 def _refinement(net: nn.Module, material: Material) -> tasks.Refinement:
@@ -294,7 +298,7 @@ DESIGNS = {
         "Makes clean and moderately compressed video four times as large, with crisper texture, at "
         "some cost in PSNR; looks at seven aligned frames; begins with superres-x4-best.",
         lambda: PlanesNet(_CODED, 4, channels=48, blocks=12, quantiser_map=True),
-        _detail_by_four,
+        _judged_detail_by_four,
         rate=2e-4,
         perceptual=True,
     ),

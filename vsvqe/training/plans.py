@@ -55,11 +55,12 @@ _STAGES = {
         Stage("superres-x2-balanced", 20_000, 7e-4, "deblock-balanced"),
         Stage("superres-x2-best", 38_000, 5e-4, "deblock-balanced"),
         Stage("superres-x2-detail", 5_200, start="superres-x2-best"),
-        Stage("superres-x2-cleaning", 8_000, start="superres-x2-best"),
-        Stage("superres-x2-real", 2_300, start="superres-x2-cleaning"),
+        Stage("superres-x2-cleaning", 5_500, start="superres-x2-best"),
+        Stage("superres-x2-real", 1_300, start="superres-x2-cleaning"),
         Stage("superres-x4-fast", 6_000, 8e-4, "superres-x2-fast"),
         Stage("superres-x4-balanced", 7_000, start="superres-x2-plain"),
         Stage("superres-x4-best", 20_000, 6e-4, "superres-x2-best"),
+        Stage("superres-x4-detail", 1_800, start="superres-x4-best"),
         Stage("superres-x4-cleaning", 8_000, start="superres-x4-best"),
         Stage("superres-x4-real", 2_300, start="superres-x4-cleaning"),
         Stage("astf-fast", 7_800),
@@ -70,6 +71,8 @@ _STAGES = {
 
 _FINISHES = {
     "superres-x2-detail": Finish(told_at_most=25.0),
+    "superres-x2-real": Finish("superres-x2-best", 0.65),
+    "superres-x4-detail": Finish("superres-x4-best", 0.8, told_at_most=25.0),
     "superres-x4-real": Finish("superres-x4-best", 0.65),
     "astf-fast": Finish(leniency=6.0),
     "astf-best": Finish(leniency=6.0),
