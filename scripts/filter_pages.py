@@ -30,7 +30,7 @@ import vsvqe as vqe
 from demo import drawn
 from demo_scenes import SCENE_FRAMES
 from vsvqe.cards import find
-from vsvqe.evaluation import fusions, pictures, report
+from vsvqe.evaluation import fusions, pictures, report, sections
 from vsvqe.evaluation.encode import encode_clip
 from vsvqe.evaluation.recipes import RECIPES, source
 from vsvqe.evaluation.shake import Shake, film
@@ -203,7 +203,7 @@ def fill_figures(docs: Path) -> None:
         raise SystemExit("docs/evaluation.md does not say by which command it was measured")
     for name, enlarged in (("deblock", False), ("superres", True)):
         own = [score for score in scores if (RECIPES[score.recipe].scale > 1) == enlarged]
-        report.fill_section(docs / f"{name}.md", "figures", report.summary(own, command[1]))
+        sections.fill_section(docs / f"{name}.md", "figures", report.summary(own, command[1]))
 
 
 def main() -> None:

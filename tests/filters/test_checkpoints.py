@@ -351,10 +351,11 @@ def test_pytorch_runs_checkpoints_only(model, tmp_path):
 
 
 def test_pytorch_devices(compact):
-    for device, index in (("tpu", 0), ("cuda", 99)):
-        with pytest.raises(vs.Error, match=rf"^SuperRes: PyTorch .*no device '{device}'"):
-            backend = vqe.Backend.Torch(device=device)
-            vqe.SuperRes(scene(), model=compact, backend=backend, device_index=index)
+    with pytest.raises(ValueError, match=r"^Torch\(device='tpu'\): it is one of"):
+        vqe.Backend.Torch(device="tpu")
+    with pytest.raises(vs.Error, match=r"^SuperRes: PyTorch .*no device 'cuda'"):
+        backend = vqe.Backend.Torch(device="cuda")
+        vqe.SuperRes(scene(), model=compact, backend=backend, device_index=99)
     result = vqe.SuperRes(
         scene(), model=compact, backend=vqe.Backend.Torch(device="cpu", threads=1)
     )

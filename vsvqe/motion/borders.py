@@ -260,7 +260,9 @@ def invented(
     """
     piece = _piece(Layer((out,), correction, bend), layout, Siting(), (0,))
     depth = _depth(piece.positions(Region.of(out)), out, Siting())
-    np.less(depth, 0.5 - _ROUNDING, out=out)
+    # Half a pixel of the result, in those of the frame.
+    half = 0.5 * math.sqrt(abs(float(np.linalg.det(piece.matrix[:2, :2]))))
+    np.less(depth, half - _ROUNDING, out=out)
     if filled:
         feather = _feather(layout)
         for region in _Rim(piece, feather).regions:
