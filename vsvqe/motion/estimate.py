@@ -259,10 +259,10 @@ def _common(matches: Matches, height: int) -> NDArray[np.bool_]:
 def _main(matches: Matches, height: int) -> NDArray[np.bool_]:
     """Returns which points move together exactly, if most do; else none.
 
-    By locally optimised RANSAC (Chum, Matas and Kittler, DAGM 2003): MAGSAC++, which weighs what is
-    farther off, finds motions in between.
+    By plain RANSAC (Fischler and Bolles, Communications of the ACM 24(6), 1981): MAGSAC++, which
+    weighs what is farther off, finds motions in between.
     """
-    together = _inliers(matches, cv2.USAC_DEFAULT, max(_TOGETHER * height / 360, _LEAST))
+    together = _inliers(matches, cv2.RANSAC, max(_TOGETHER * height / 360, _LEAST))
     most = together.sum() >= max(_MAIN_SHARE * len(together), 1)
     return together if most else np.zeros_like(together)
 

@@ -177,14 +177,27 @@ def _correlation(
     previous: Picture, current: Picture, points: Points, there: Points
 ) -> NDArray[np.float32]:
     """Returns how much the surroundings of points look alike: -1 to 1; brightness is left out."""
-    reach = np.arange(-_AROUND, _AROUND + 1, dtype=np.float32)
-    around = np.stack(np.meshgrid(reach, reach), axis=-1).reshape(1, -1, 2)
-    seen = []
-    for picture, places in ((previous, points), (current, there)):
-        patches = _sample(picture, places[:, None] + around).astype(np.float32)
-        patches -= patches.mean(axis=1, keepdims=True)
-        seen.append(patches / (np.linalg.norm(patches, axis=1, keepdims=True) + 1e-6))
-    return np.asarray((seen[0] * seen[1]).sum(axis=1))
+    own, other = (
+        _sample(picture, places[:, None] + _PATCH).astype(np.float32)
+        for picture, places in ((previous, points), (current, there))
+    )
+    count = np.float32(own.shape[1])
+    means = own.mean(axis=1), other.mean(axis=1)
+    # As sums: of whole numbers up to 255, single precision has enough.
+    products = [np.einsum("ij,ij->i", *pair) for pair in ((own, own), (other, other), (own, other))]
+    own_power, other_power, common = (
+        product - count * one * two
+        for product, one, two in zip(
+            products, (means[0], means[1], means[0]), (means[0], means[1], means[1]), strict=True
+        )
+    )
+    power = np.sqrt(np.maximum(own_power, 1e-3) * np.maximum(other_power, 1e-3))
+    return np.asarray(common / power)
+
+
+_PATCH = np.stack(
+    np.meshgrid(*[np.arange(-_AROUND, _AROUND + 1, dtype=np.float32)] * 2), axis=-1
+).reshape(1, -1, 2)
 
 
 def _sample(plane: NDArray[Any], places: Points) -> NDArray[Any]:
