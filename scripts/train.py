@@ -116,12 +116,18 @@ def begun(design: Design, seed: int, start: Path | None) -> nn.Module:
     return net
 
 
+def designed(path: Path) -> str | None:
+    """Returns the design of an exported model, or of a checkpoint as far as that is known."""
+    if path.suffix == ".onnx":
+        return plans.family(path.stem)
+    run = path.parent / "run.json"
+    return json.loads(run.read_text())["design"] if run.is_file() else None
+
+
 def seen(start: Path) -> Sequence[int] | None:
-    """Returns which frames the network of a checkpoint sees, as far as that is known."""
-    run = start.parent / "run.json"
-    if start.suffix == ".onnx" or not run.is_file():
-        return None
-    net = DESIGNS[json.loads(run.read_text())["design"]].net()
+    """Returns which frames the network of a checkpoint sees; the card of a model tells its own."""
+    name = None if start.suffix == ".onnx" else designed(start)
+    net = None if name is None else DESIGNS[name].net()
     return net.window.offsets if isinstance(net, PlanesNet) else None
 
 
@@ -133,10 +139,9 @@ def taught(task: Any, teacher: Path) -> Distillation:
     """
     if type(task) is not Restoration:
         raise SystemExit("--teacher is for Deblock and SuperRes without a perceptual loss")
-    if teacher.suffix == ".onnx":
-        name = plans.family(teacher.stem)
-    else:
-        name = json.loads((teacher.parent / "run.json").read_text())["design"]
+    name = designed(teacher)
+    if name is None:
+        raise SystemExit(f"nobody knows what {teacher} is: there is no run.json beside it")
     net = DESIGNS[name].net()
     start_from(net, teacher)
     assert isinstance(net, WindowNet)

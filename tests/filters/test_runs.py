@@ -67,6 +67,14 @@ def test_shorter_than_a_run(tmp_path):
         assert all(np.ptp(planes[0]) > 0 for planes in pictures(result))
 
 
+def test_more_context_than_the_clip_has_costs_nothing(tmp_path):
+    clip, model = scene(32, 24, 6), averaging_runs(tmp_path)
+    one, other = (
+        vqe.Deblock(clip, model=model, backend="cpu", overlap=overlap) for overlap in (10**6, 5)
+    )
+    assert all_same(one, other)
+
+
 def test_the_same_however_it_is_asked_for(tmp_path):
     clip = scene(32, 24, 20, vs.YUV420P10)
     model = averaging_runs(tmp_path, frames=7)

@@ -248,5 +248,5 @@ def test_the_mask_of_a_fill_is_what_depends_on_others(correction, seed):
         filled(Layer(own, correction), [Layer(neighbour, np.eye(3))], GREY, out)
         results.append(out[0])
     mask = np.empty((HEIGHT, WIDTH), np.bool_)
-    invented(correction, GREY, mask, filled=True)
+    invented(correction, GREY, mask, lent=True)
     assert mask[results[0] != results[1]].all()

@@ -102,7 +102,7 @@ def masked(clip: vs.VideoNode, clip_facts: ClipFacts, corrected: vs.VideoNode) -
         result = f[0].copy()
         outside = np.empty((clip.height, clip.width), np.bool_)
         lent = bool(lenders_of(f[1].props))
-        borders.invented(correction, layout, outside, bend, filled=lent)
+        borders.invented(correction, layout, outside, bend, lent=lent)
         np.asarray(result[0])[outside] = white
         return result
 

@@ -34,6 +34,8 @@ def _runs(
     """
     if recurrent.frames is None:
         overlap = _OVERLAP if options.overlap is None else options.overlap
+        # Beyond the clip's own frames there are none.
+        overlap = min(overlap, max(_OVERLAP, clip.num_frames - 1))
         usual = max(_SHORTEST, pixels_to_length(clip.width, clip.height, _LONGEST))
         return min(options.length or usual, clip.num_frames), overlap
     # A quarter of a short run is context on each side.

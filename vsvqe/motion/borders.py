@@ -247,7 +247,7 @@ def invented(
     out: NDArray[np.bool_],
     bend: Mesh | None = None,
     *,
-    filled: bool = False,
+    lent: bool = False,
 ) -> None:
     """Marks which pixels of a corrected frame are not, or not wholly, of the frame itself.
 
@@ -256,14 +256,14 @@ def invented(
         layout: Of its planes.
         out: Takes the mask; the size of the luma.
         bend: See ``Layer``.
-        filled: Whether other frames are blended in, see there: inside the edge, too.
+        lent: Whether other frames lend their picture, which is blended in inside the edge, too.
     """
     piece = _piece(Layer((out,), correction, bend), layout, Siting(), (0,))
     depth = _depth(piece.positions(Region.of(out)), out, Siting())
     # Half a pixel of the result, in those of the frame.
     half = 0.5 * math.sqrt(abs(float(np.linalg.det(piece.matrix[:2, :2]))))
     np.less(depth, half - _ROUNDING, out=out)
-    if filled:
+    if lent:
         feather = _feather(layout)
         for region in _Rim(piece, feather).regions:
             # The weights are interpolated, so they end half a pixel further in.
