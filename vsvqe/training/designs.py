@@ -144,7 +144,7 @@ def _real(net: nn.Module, material: Material) -> tasks.Detail:
         # The smallest clips that are quartered have no more; as much of the results for each scale.
         count=96 // net.scale**2,
         size=48,
-        perceptual=_perceptual(material, _BANK),
+        perceptual=_perceptual(material),
         weight=_REAL_PERCEPTUAL,
         grid_period=2 * net.scale,
     )
@@ -162,22 +162,18 @@ def _detail(net: nn.Module, material: Material) -> tasks.Detail:
         perceptual=_perceptual(material),
         weight=_DETAIL_PERCEPTUAL,
         grid_period=2 * net.scale,
-    )
-
-
-def _judged_detail_by_four(net: nn.Module, material: Material) -> tasks.Detail:
-    return replace(
-        _detail(net, material),
-        perceptual=_perceptual(material, _BANK),
-        grid_weight=_REAL_GRID_BY_FOUR,
         opponent=_judge(),
     )
+
+
+def _detail_by_four(net: nn.Module, material: Material) -> tasks.Detail:
+    return replace(_detail(net, material), grid_weight=_REAL_GRID_BY_FOUR)
 
 
 def _refinement(net: nn.Module, material: Material) -> tasks.Refinement:
     assert isinstance(net, RefineNet)
     pairs = Pairs(material.store, 1, stills_share=_REFINED_STILLS)
-    perceptual = _perceptual(material, _BANK)
+    perceptual = _perceptual(material)
     return tasks.Refinement(net, pairs, material.valid, Stage1(net.stage1), perceptual)
 
 
@@ -185,10 +181,10 @@ def _judge() -> Judge:
     return Judge(UNetDiscriminator(channels=_JUDGE_CHANNELS), _JUDGE_RATE)
 
 
-def _perceptual(material: Material, bank_weight: float = 0.0) -> Perceptual:
+def _perceptual(material: Material) -> Perceptual:
     if material.weights is None:
         raise ValueError("this design is perceptual: give the weights of SqueezeNet")
-    return Perceptual(material.weights, bank_weight)
+    return Perceptual(material.weights, _BANK)
 
 
 def _quantisation(net: nn.Module, material: Material) -> Quantisation:
@@ -298,7 +294,7 @@ DESIGNS = {
         "Makes clean and moderately compressed video four times as large, with crisper texture, at "
         "some cost in PSNR; looks at seven aligned frames; begins with superres-x4-best.",
         lambda: PlanesNet(_CODED, 4, channels=48, blocks=12, quantiser_map=True),
-        _judged_detail_by_four,
+        _detail_by_four,
         rate=2e-4,
         perceptual=True,
     ),
