@@ -1,9 +1,10 @@
 """Samples the planes of a frame where a homography says: one resampling, at the plane's own depth.
 
 The bicubic kernel is that of Keys with a = -0.75. It is evaluated at the exact position of each
-sample: from version 5 on, OpenCV no longer rounds its positions to 1/32 of a pixel. Those of the
-Lanczos kernel it does: on photographs the result is 68 dB from the exact one, which is less than
-rounding to 8 bits takes.
+sample, by compiled code of our own or, where there is none for the processor or the type, by
+OpenCV, which takes twice as long or more: from version 5 on, it no longer rounds the positions to
+1/32 of a pixel. Those of the Lanczos kernel it does: on photographs the result is 68 dB from the
+exact one, which is less than rounding to 8 bits takes.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..native import resample
 from .mesh import COLUMNS, ROWS, Mesh, hats
 from .transform import Matrix, farthest, normalised, pixel_units
 
@@ -201,13 +203,19 @@ def sample(
         >>> out.tolist()
         [[3.5, 4.5]]
     """
-    options = _options(kernel, edge, black)
+    beyond = {"edge": edge, "black": black, "peak": peak}
+    if kernel == "bicubic" and resample.available(plane):
+        x, y = positions if isinstance(positions, Grid) else np.moveaxis(positions, -1, 0)
+        resample.gather(plane, x, y, out, **beyond)
+        return
     maps: tuple[Any, Any] = positions if isinstance(positions, Grid) else (positions, None)
     _resampled(
         plane,
         out,
         peak,
-        lambda source, target: cv2.remap(source, *maps, dst=target, **options),
+        lambda source, target: cv2.remap(
+            source, *maps, dst=target, **_options(kernel, edge, black)
+        ),
     )
 
 
@@ -234,15 +242,18 @@ def sample_region(
         black: As for ``sample``.
         peak: As for ``sample``.
     """
-    options = _options(kernel, edge, black)
-    options["flags"] = options.pop("interpolation") | cv2.WARP_INVERSE_MAP
-    options["dsize"] = out.shape[::-1]
     if region.left or region.top:
         matrix = matrix.copy()
         matrix[:, 2] += matrix[:, 0] * region.left + matrix[:, 1] * region.top
+    if kernel == "bicubic" and resample.available(plane):
+        resample.warp(plane, matrix, out, edge=edge, black=black, peak=peak)
+        return
+    options = _options(kernel, edge, black)
+    options["flags"] = options.pop("interpolation") | cv2.WARP_INVERSE_MAP
+    options["dsize"] = out.shape[::-1]
     projective = bool(matrix[2, 0] or matrix[2, 1])
-    moved, shape = (cv2.warpPerspective, matrix) if projective else (cv2.warpAffine, matrix[:2])
-    _resampled(plane, out, peak, lambda source, target: moved(source, shape, dst=target, **options))
+    function, shape = (cv2.warpPerspective, matrix) if projective else (cv2.warpAffine, matrix[:2])
+    _resampled(plane, out, peak, lambda source, target: function(source, shape, dst=target, **options))
 
 
 def _options(kernel: Kernel | Literal["linear"], edge: Edge, black: float) -> dict[str, Any]:
@@ -254,14 +265,14 @@ def _options(kernel: Kernel | Literal["linear"], edge: Edge, black: float) -> di
 
 
 def _resampled(
-    plane: Samples, out: Samples, peak: float, resample: Callable[[Samples, Samples], object]
+    plane: Samples, out: Samples, peak: float, moved: Callable[[Samples, Samples], object]
 ) -> None:
     """Resamples in a type that OpenCV knows, and keeps the result within the format."""
     if plane.dtype == np.float16:
         single = np.empty(out.shape, np.float32)
-        resample(plane.astype(np.float32), single)
+        moved(plane.astype(np.float32), single)
         out[...] = single
         return
-    resample(plane, out)
+    moved(plane, out)
     if out.dtype == np.uint16 and peak < np.iinfo(np.uint16).max:
         np.minimum(out, np.uint16(peak), out=out)

@@ -1,0 +1,105 @@
+"""Bicubic resampling of planes: see ``resample.c``."""
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .library import library
+
+EDGES = {"mirror": 0, "replicate": 1, "wrap": 2, "black": 3}
+"""What may lie beyond a plane."""
+
+_SUFFIXES = {np.dtype(np.uint8): "8", np.dtype(np.uint16): "16", np.dtype(np.float32): "float"}
+
+_PLANE = [ctypes.c_void_p, *[ctypes.c_int64] * 3]
+_BEYOND = [ctypes.c_int, ctypes.c_float, ctypes.c_float]
+_ARGUMENTS = {
+    "warp": [*_PLANE, ctypes.c_void_p, *_BEYOND, *_PLANE],
+    "gather": [*_PLANE, *[ctypes.c_void_p] * 2, ctypes.c_int64, *_BEYOND, *_PLANE],
+}
+
+
+def available(plane: NDArray[Any]) -> bool:
+    """Whether there is compiled code for the samples of a plane."""
+    return library() is not None and plane.dtype in _SUFFIXES and plane.strides[1] == plane.itemsize
+
+
+def warp(
+    plane: NDArray[Any],
+    matrix: NDArray[np.float64],
+    out: NDArray[Any],
+    *,
+    edge: str,
+    black: float,
+    peak: float,
+) -> None:
+    """Samples a plane where a homography maps the samples of the result.
+
+    Args:
+        plane: H x W of uint8, uint16 or float32; samples of a row one after the other.
+        matrix: 3 x 3; maps (x, y, 1) of a sample of the result to one of the plane.
+        out: Takes the result; the same type.
+        edge: One of ``EDGES``.
+        black: The sample beyond, for ``edge="black"``.
+        peak: The highest code; float samples are not clamped.
+    """
+    numbers = np.ascontiguousarray(matrix, np.float64)
+    _function("warp", plane.dtype)(
+        *_of(plane), numbers.ctypes.data, *_beyond(plane, edge, black, peak), *_of(out)
+    )
+
+
+def gather(
+    plane: NDArray[Any],
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    out: NDArray[Any],
+    *,
+    edge: str,
+    black: float,
+    peak: float,
+) -> None:
+    """Samples a plane at given positions.
+
+    Args:
+        plane: As for ``warp``.
+        x: Of the size of ``out``; positions one after the other at equal distances, as in C
+            order, or in one channel of it.
+        y: Laid out like ``x``.
+        out: As for ``warp``.
+        edge: As for ``warp``.
+        black: As for ``warp``.
+        peak: As for ``warp``.
+    """
+    _function("gather", plane.dtype)(
+        *_of(plane),
+        x.ctypes.data,
+        y.ctypes.data,
+        x.strides[1] // x.itemsize,
+        *_beyond(plane, edge, black, peak),
+        *_of(out),
+    )
+
+
+@cache
+def _function(name: str, dtype: np.dtype[Any]) -> Callable[..., None]:
+    function = getattr(library(), f"{name}_{_SUFFIXES[dtype]}")
+    function.argtypes = _ARGUMENTS[name]
+    function.restype = None
+    return function  # type: ignore[no-any-return]
+
+
+def _of(plane: NDArray[Any]) -> tuple[int, int, int, int]:
+    height, width = plane.shape
+    return plane.ctypes.data, plane.strides[0] // plane.itemsize, width, height
+
+
+def _beyond(
+    plane: NDArray[Any], edge: str, black: float, peak: float
+) -> tuple[int, float, float]:
+    most = np.iinfo(plane.dtype).max if plane.dtype.kind == "u" else np.inf
+    return EDGES[edge], black, min(peak, most)
