@@ -58,8 +58,13 @@ static inline void four_weights(float f, float *w) {
     w[3] = 1.0f - w[0] - w[1] - w[2];
 }
 
-/* The same for a position from 0 to 2 beyond the second of five samples. */
-static inline void five_weights(float x, float *w) {
+/* The same for a position from 0 to 2 beyond the second of five samples; from 0 to 1 if not
+ * `stepping`, and the fifth weight is none then. */
+static inline void weights(float x, int stepping, float *w) {
+    if (!stepping) {
+        four_weights(x, w);
+        return;
+    }
     const int stepped = x >= 1.0f;
     float four[4];
     four_weights(stepped ? x - 1.0f : x, four);
@@ -142,31 +147,39 @@ static SAMPLE AT(const PLANE *plane, double x, double y) {
     return STORED(sum, plane->peak);
 }
 
-/* Sixteen samples at positions that are from 0 to 2 beyond (LANE, 0) of five rows' second samples. */
-static inline void BLENDED(const SAMPLE *restrict rows, int64_t pitch, const float *restrict x,
-                           const float *restrict y, float peak, SAMPLE *restrict out) {
+/* Sixteen samples; see ROW. `across` and `down` say whether positions step to the next sample. */
+static inline __attribute__((always_inline)) void BLENDED(const SAMPLE *restrict rows, int64_t pitch,
+                                                          const float *restrict x,
+                                                          const float *restrict y, int across,
+                                                          int down, float peak,
+                                                          SAMPLE *restrict out) {
     for (int i = 0; i < LANES; i++) {
-        float across[TAPS], down[TAPS], sum = 0.0f;
-        five_weights(x[i], across);
-        five_weights(y[i], down);
+        float of_x[TAPS], of_y[TAPS], sum = 0.0f;
+        weights(x[i], across, of_x);
+        weights(y[i], down, of_y);
 #pragma clang loop unroll(full)
-        for (int r = 0; r < TAPS; r++) {
+        for (int r = 0; r < TAPS - !down; r++) {
             const SAMPLE *row = rows + r * pitch + i;
-            float line = across[0] * (float)row[0];
-            line += across[1] * (float)row[1];
-            line += across[2] * (float)row[2];
-            line += across[3] * (float)row[3];
-            line += across[4] * (float)row[4];
-            sum += down[r] * line;
+            float line = of_x[0] * (float)row[0];
+            line += of_x[1] * (float)row[1];
+            line += of_x[2] * (float)row[2];
+            line += of_x[3] * (float)row[3];
+            if (across) line += of_x[4] * (float)row[4];
+            sum += of_y[r] * line;
         }
         out[i] = STORED(sum, peak);
     }
 }
 
-/* Sixteen samples of which `count` are wanted; see BLENDED. (left, top) is the first of the five
- * rows and columns, anywhere. */
+/* Sixteen samples of which `count` are wanted, at positions that are from 0 to 2 beyond (lane, 0) of
+ * the second of five rows and columns; (left, top) is the first of those, anywhere. */
 static void ROW(const PLANE *plane, int64_t left, int64_t top, const float *x, const float *y,
                 int count, SAMPLE *out) {
+    int across = 0, down = 0;
+    for (int i = 0; i < LANES; i++) {
+        across |= x[i] >= 1.0f;
+        down |= y[i] >= 1.0f;
+    }
     const int inside = left >= 0 && top >= 0 && left + LANES + TAPS - 1 <= plane->width &&
                        top + TAPS <= plane->height;
     SAMPLE patch[TAPS * (LANES + TAPS - 1)], spare[LANES];
@@ -185,12 +198,13 @@ static void ROW(const PLANE *plane, int64_t left, int64_t top, const float *x, c
         }
         rows = patch;
     }
-    if (count == LANES) {
-        BLENDED(rows, pitch, x, y, plane->peak, out);
-        return;
-    }
-    BLENDED(rows, pitch, x, y, plane->peak, spare);
-    for (int i = 0; i < count; i++) out[i] = spare[i];
+    SAMPLE *const target = count == LANES ? out : spare;
+    const float peak = plane->peak;
+    if (!across && !down) BLENDED(rows, pitch, x, y, 0, 0, peak, target);
+    else if (!down) BLENDED(rows, pitch, x, y, 1, 0, peak, target);
+    else if (!across) BLENDED(rows, pitch, x, y, 0, 1, peak, target);
+    else BLENDED(rows, pitch, x, y, 1, 1, peak, target);
+    for (int i = 0; target == spare && i < count; i++) out[i] = spare[i];
 }
 
 /* Samples a plane where a homography maps the samples of a picture of width x height. */
