@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..native.fill import fill
+from ..native.library import available
 from .mesh import Mesh
 from .transform import Floats, Matrix, apply, corners
 from .warp import (
@@ -133,7 +135,12 @@ def filled(
         pieces = [_piece(layer, layout, siting, planes) for layer in (own, *neighbours)]
         rim = _Rim(pieces[0], feather)
         if rim.regions:
-            _fill(rim, pieces, [out[plane] for plane in planes], layout.peak)
+            targets = [out[plane] for plane in planes]
+            shifts = _brightness_shifts(pieces)
+            if available(targets[0]) and all(piece.bend is None for piece in pieces):
+                _fill_at_once(rim, pieces, shifts, targets, layout.peak)
+            else:
+                _fill(rim, pieces, shifts, targets, layout.peak)
 
 
 def _feather(layout: Layout) -> float:
@@ -154,15 +161,6 @@ class _Piece(NamedTuple):
         return grid(self.matrix, region, self.bend)
 
 
-@lru_cache(maxsize=4)
-def _inset(shape: tuple[int, int], siting: Siting, feather: float) -> NDArray[np.float32]:
-    """Returns how deep inside the frame the samples of a plane lie, in feathers; 1 at most."""
-    plane = np.empty(shape, np.float32)
-    depth = _depth(grid(np.eye(3), Region.of(plane)), plane, siting)
-    np.multiply(depth, np.float32(1 / feather), out=plane)
-    return np.minimum(plane, 1.0, out=plane)
-
-
 def _piece(layer: Layer, layout: Layout, siting: Siting, planes: Sequence[int]) -> _Piece:
     """Returns those planes of a frame that have this siting."""
     size = layout.width, layout.height
@@ -174,7 +172,34 @@ def _piece(layer: Layer, layout: Layout, siting: Siting, planes: Sequence[int]) 
     )
 
 
-def _fill(rim: "_Rim", pieces: Sequence[_Piece], out: Sequence[Samples], peak: float) -> None:
+def _fill_at_once(
+    rim: "_Rim",
+    pieces: Sequence[_Piece],
+    shifts: NDArray[np.float32],
+    out: Sequence[Samples],
+    peak: float,
+) -> None:
+    """Does what ``_fill`` does, in compiled code."""
+    siting = pieces[0].siting
+    fill(
+        out,
+        [piece.planes for piece in pieces[1:]],
+        [piece.matrix for piece in pieces],
+        shifts,
+        rim.regions,
+        steps=(siting.step_x, siting.step_y),
+        feather=rim.feather,
+        peak=peak,
+    )
+
+
+def _fill(
+    rim: "_Rim",
+    pieces: Sequence[_Piece],
+    shifts: NDArray[np.float32],
+    out: Sequence[Samples],
+    peak: float,
+) -> None:
     """Blends neighbours into the rim of planes that hold the corrected frame, mirrored."""
     own, *neighbours = pieces
     pictures, seen, total, lent, weight, left_over = rim.tables(len(out), out[0].dtype)
@@ -182,14 +207,14 @@ def _fill(rim: "_Rim", pieces: Sequence[_Piece], out: Sequence[Samples], peak: f
     rim.weigh(own, rim.positions(own), weight)
     np.multiply(weight, pictures, out=total)
     np.subtract(1.0, weight, out=left_over)
-    for neighbour, shifts in zip(neighbours, _brightness_shifts(pieces), strict=True):
+    for neighbour, added in zip(neighbours, shifts, strict=True):
         positions = rim.positions(neighbour)
         rim.weigh(neighbour, positions, weight)
         weight *= left_over
         left_over -= weight
         for plane, table in zip(neighbour.planes, seen, strict=True):
             sample(plane, positions, table, peak=peak)
-        np.add(seen, shifts[:, None, None], out=lent, dtype=np.float32)
+        np.add(seen, added[:, None, None], out=lent, dtype=np.float32)
         lent *= weight
         total += lent
     # Where somebody has the picture, however close to the edge, it is preferred to the mirror.
@@ -384,7 +409,7 @@ class _Rim:
             own: The planes of the frame.
             feather: In pixels of the luma.
         """
-        self._feather = feather
+        self.feather = feather
         height, width = own.planes[0].shape
         siting, matrix = own.siting, own.matrix
         across, down = (0.0, 0.0) if own.bend is None else _reach(own.bend.shifts)
@@ -441,10 +466,9 @@ class _Rim:
 
     def weigh(self, piece: _Piece, positions: NDArray[np.float32], weight: Samples) -> None:
         """Computes 0 outside of a frame, 1 from ``feather`` inside on; rows x columns."""
-        inset = _inset(piece.planes[0].shape, piece.siting, self._feather)
-        beyond = -0.5 * max(piece.siting.step_x, piece.siting.step_y) / self._feather
-        sample(inset, positions, weight, kernel="linear", edge="black", black=beyond)
-        np.maximum(weight, 0.0, out=weight)
+        places = Grid(positions[..., 0], positions[..., 1])
+        depth = _depth(places, piece.planes[0], piece.siting)
+        np.clip(depth / np.float32(self.feather), 0.0, 1.0, out=weight)
 
     @cached_property
     def _shape(self) -> tuple[int, int]:

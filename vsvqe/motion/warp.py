@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..native import resample
+from ..native.library import available
 from .mesh import COLUMNS, ROWS, Mesh, hats
 from .transform import Matrix, farthest, normalised, pixel_units
 
@@ -203,10 +204,9 @@ def sample(
         >>> out.tolist()
         [[3.5, 4.5]]
     """
-    beyond = {"edge": edge, "black": black, "peak": peak}
-    if kernel == "bicubic" and resample.available(plane):
+    if kernel == "bicubic" and available(plane):
         x, y = positions if isinstance(positions, Grid) else np.moveaxis(positions, -1, 0)
-        resample.gather(plane, x, y, out, **beyond)
+        resample.gather(plane, x, y, out, edge=edge, black=black, peak=peak)
         return
     maps: tuple[Any, Any] = positions if isinstance(positions, Grid) else (positions, None)
     _resampled(
@@ -245,7 +245,7 @@ def sample_region(
     if region.left or region.top:
         matrix = matrix.copy()
         matrix[:, 2] += matrix[:, 0] * region.left + matrix[:, 1] * region.top
-    if kernel == "bicubic" and resample.available(plane):
+    if kernel == "bicubic" and available(plane):
         resample.warp(plane, matrix, out, edge=edge, black=black, peak=peak)
         return
     options = _options(kernel, edge, black)
@@ -253,7 +253,9 @@ def sample_region(
     options["dsize"] = out.shape[::-1]
     projective = bool(matrix[2, 0] or matrix[2, 1])
     function, shape = (cv2.warpPerspective, matrix) if projective else (cv2.warpAffine, matrix[:2])
-    _resampled(plane, out, peak, lambda source, target: function(source, shape, dst=target, **options))
+    _resampled(
+        plane, out, peak, lambda source, target: function(source, shape, dst=target, **options)
+    )
 
 
 def _options(kernel: Kernel | Literal["linear"], edge: Edge, black: float) -> dict[str, Any]:

@@ -1,10 +1,6 @@
 /* Whether this processor, and its system, have the instructions that the library was compiled for. */
 
-#ifdef _WIN32
-#define EXPORTED __declspec(dllexport)
-#else
-#define EXPORTED __attribute__((visibility("default")))
-#endif
+#include "exported.h"
 
 #ifdef __AVX2__
 #include <cpuid.h>

@@ -2,30 +2,22 @@
 
 import ctypes
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .library import library
+from .library import function
 
 EDGES = {"mirror": 0, "replicate": 1, "wrap": 2, "black": 3}
 """What may lie beyond a plane."""
 
-_SUFFIXES = {np.dtype(np.uint8): "8", np.dtype(np.uint16): "16", np.dtype(np.float32): "float"}
-
 _PLANE = [ctypes.c_void_p, *[ctypes.c_int64] * 3]
 _BEYOND = [ctypes.c_int, ctypes.c_float, ctypes.c_float]
 _ARGUMENTS = {
-    "warp": [*_PLANE, ctypes.c_void_p, *_BEYOND, *_PLANE],
-    "gather": [*_PLANE, *[ctypes.c_void_p] * 2, ctypes.c_int64, *_BEYOND, *_PLANE],
+    "warp": (*_PLANE, ctypes.c_void_p, *_BEYOND, *_PLANE),
+    "gather": (*_PLANE, *[ctypes.c_void_p] * 2, ctypes.c_int64, *_BEYOND, *_PLANE),
 }
-
-
-def available(plane: NDArray[Any]) -> bool:
-    """Whether there is compiled code for the samples of a plane."""
-    return library() is not None and plane.dtype in _SUFFIXES and plane.strides[1] == plane.itemsize
 
 
 def warp(
@@ -48,7 +40,7 @@ def warp(
         peak: The highest code; float samples are not clamped.
     """
     numbers = np.ascontiguousarray(matrix, np.float64)
-    _function("warp", plane.dtype)(
+    _function("warp", plane)(
         *_of(plane), numbers.ctypes.data, *_beyond(plane, edge, black, peak), *_of(out)
     )
 
@@ -75,7 +67,7 @@ def gather(
         black: As for ``warp``.
         peak: As for ``warp``.
     """
-    _function("gather", plane.dtype)(
+    _function("gather", plane)(
         *_of(plane),
         x.ctypes.data,
         y.ctypes.data,
@@ -85,12 +77,8 @@ def gather(
     )
 
 
-@cache
-def _function(name: str, dtype: np.dtype[Any]) -> Callable[..., None]:
-    function = getattr(library(), f"{name}_{_SUFFIXES[dtype]}")
-    function.argtypes = _ARGUMENTS[name]
-    function.restype = None
-    return function  # type: ignore[no-any-return]
+def _function(name: str, plane: NDArray[Any]) -> Callable[..., None]:
+    return function(name, plane.dtype, _ARGUMENTS[name])
 
 
 def _of(plane: NDArray[Any]) -> tuple[int, int, int, int]:
@@ -98,8 +86,6 @@ def _of(plane: NDArray[Any]) -> tuple[int, int, int, int]:
     return plane.ctypes.data, plane.strides[0] // plane.itemsize, width, height
 
 
-def _beyond(
-    plane: NDArray[Any], edge: str, black: float, peak: float
-) -> tuple[int, float, float]:
+def _beyond(plane: NDArray[Any], edge: str, black: float, peak: float) -> tuple[int, float, float]:
     most = np.iinfo(plane.dtype).max if plane.dtype.kind == "u" else np.inf
     return EDGES[edge], black, min(peak, most)

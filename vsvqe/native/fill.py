@@ -1,0 +1,72 @@
+"""Blending other frames into planes: see ``fill.c``."""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .library import function
+
+_ARGUMENTS = [
+    *[ctypes.c_void_p] * 2,
+    ctypes.c_int,
+    *[ctypes.c_int64] * 2,
+    *[ctypes.c_void_p] * 4,
+    ctypes.c_int,
+    *[ctypes.c_float] * 4,
+    ctypes.c_void_p,
+    ctypes.c_int,
+]
+
+
+def fill(
+    out: Sequence[NDArray[Any]],
+    lent: Sequence[Sequence[NDArray[Any]]],
+    matrices: Sequence[NDArray[np.float64]],
+    shifts: NDArray[np.float32],
+    regions: Sequence[tuple[int, int, int, int]],
+    *,
+    steps: tuple[int, int],
+    feather: float,
+    peak: float,
+) -> None:
+    """Blends neighbours into planes where their own frame ends; see ``motion.borders.filled``.
+
+    Args:
+        out: P planes of one size and siting, uint8, uint16 or float32, with the corrected frame,
+            mirrored beyond its edge.
+        lent: The same planes of N neighbours, the best first.
+        matrices: 3 x 3 each, of the frame and of the neighbours: maps a sample of the result to
+            one of theirs.
+        shifts: N x P: what to add to the neighbours' samples.
+        regions: Left, top, right and bottom of what may be missing.
+        steps: Pixels of the luma from sample to sample, across and down.
+        feather: Over how many pixels of the luma frames are blended.
+        peak: The highest code; float samples are not clamped.
+    """
+    theirs = [plane for planes in lent for plane in planes]
+    numbers = np.stack(matrices).astype(np.float64)
+    added = np.ascontiguousarray(shifts, np.float32)
+    places = np.array(regions, np.int64)
+    height, width = out[0].shape
+    own, own_pitches = _addresses(out)
+    others, pitches = _addresses(theirs)
+    _function(out[0])(
+        *(own.ctypes.data, own_pitches.ctypes.data, len(out), width, height),
+        *(numbers.ctypes.data, others.ctypes.data, pitches.ctypes.data, added.ctypes.data),
+        *(len(lent), *steps, feather, peak, places.ctypes.data, len(regions)),
+    )
+
+
+def _function(plane: NDArray[Any]) -> Callable[..., None]:
+    return function("fill", plane.dtype, tuple(_ARGUMENTS))
+
+
+def _addresses(planes: Sequence[NDArray[Any]]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Returns where planes lie, and how many samples a row of each is from the next."""
+    return (
+        np.array([plane.ctypes.data for plane in planes], np.uint64),
+        np.array([plane.strides[0] // plane.itemsize for plane in planes], np.int64),
+    )
