@@ -32,7 +32,6 @@ _FLAGS = (
     "-fvisibility=hidden",
     "-Wall",
     "-Wextra",
-    "-Werror",
 )
 # Half of what these processors can do would lie idle otherwise.
 _WIDE = {"avx512": ("-mprefer-vector-width=512",)}

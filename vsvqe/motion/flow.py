@@ -7,6 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..native import track
+from ..native.library import available
+
 type Picture = NDArray[np.uint8]
 type Points = NDArray[np.float32]
 type FlowName = Literal["lk", "dis", "farneback"]
@@ -42,11 +45,10 @@ _AROUND = 4
 _WINDOW = (17, 17)
 # Steps of the pyramid, each half the size; and when a step is done: so many turns, or less change.
 _LEVELS = 4
-_UNTIL = cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT
-_THERE = (_UNTIL, 8, 0.03)
+_THERE = (8, 0.03)
 # The way back begins where it should end: if that is no match, it leads away from there. It takes
 # a quarter of the time. A few points may agree by chance: they are followed all the way.
-_BACK = (_UNTIL, 5, 0.03)
+_BACK = (5, 0.03)
 _FEW = 60
 
 
@@ -115,32 +117,53 @@ def _textured_points(picture: Picture) -> tuple[Points, NDArray[np.float64]]:
 
 def _lucas_kanade(previous: Picture, current: Picture, points: Points) -> tuple[Points, Points]:
     """Bouguet's pyramidal Lucas-Kanade, there and back."""
-    there, found = _follow(previous, current, points, points, _LEVELS, _THERE)
+    follow = _follow if available(previous) else _follow_by_opencv
+    pyramids = _pyramid(previous), _pyramid(current)
+    there, found = follow(*pyramids, points, points, _THERE)
     if len(points) < _FEW:
-        back, found_back = _follow(current, previous, there, there, _LEVELS, _THERE)
+        back, found_back = follow(*pyramids[::-1], there, there, _THERE)
     else:
-        back, found_back = _follow(current, previous, there, points, 0, _BACK)
+        back, found_back = follow([current], [previous], there, points, _BACK)
     back[~(found & found_back)] = np.inf
     return there, back
 
 
+def _pyramid(picture: Picture) -> list[Picture]:
+    """Returns a picture in several sizes; none is smaller than what a point is known by."""
+    sizes = [picture]
+    while len(sizes) <= _LEVELS and min(sizes[-1].shape) > 2 * max(_WINDOW):
+        sizes.append(np.asarray(cv2.pyrDown(sizes[-1]), np.uint8))
+    return sizes
+
+
 def _follow(
-    previous: Picture,
-    current: Picture,
+    previous: list[Picture],
+    current: list[Picture],
     points: Points,
     guess: Points,
-    levels: int,
-    criteria: tuple[int, int, float],
+    until: tuple[int, float],
 ) -> tuple[Points, NDArray[np.bool_]]:
     """Follows points from one picture to the other; also returns which were not lost."""
+    turns, enough = until
+    return track.follow(previous, current, points, guess, turns=turns, enough=enough)
+
+
+def _follow_by_opencv(
+    previous: list[Picture],
+    current: list[Picture],
+    points: Points,
+    guess: Points,
+    until: tuple[int, float],
+) -> tuple[Points, NDArray[np.bool_]]:
+    """Does the same where there is no compiled code."""
     there, found, _ = cv2.calcOpticalFlowPyrLK(
-        previous,
-        current,
+        previous[0],
+        current[0],
         points,
         guess.copy(),
         winSize=_WINDOW,
-        maxLevel=levels,
-        criteria=criteria,
+        maxLevel=len(previous) - 1,
+        criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, *until),
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )
     return np.asarray(there, np.float32), np.asarray(found).ravel() != 0
@@ -177,6 +200,8 @@ def _correlation(
     previous: Picture, current: Picture, points: Points, there: Points
 ) -> NDArray[np.float32]:
     """Returns how much the surroundings of points look alike: -1 to 1; brightness is left out."""
+    if available(previous):
+        return track.correlation(previous, current, points, there)
     own, other = (
         _sample(picture, places[:, None] + _PATCH).astype(np.float32)
         for picture, places in ((previous, points), (current, there))
