@@ -12,6 +12,8 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
+from ..native.clamp import clamp
+from ..native.library import available
 from .clips import ClipFacts, bare, like, padded_to_even
 
 # RGB goes to the model and its residual comes back by one and the same matrix; which one matters
@@ -109,6 +111,8 @@ def clamped(samples: NDArray[np.float32], out: NDArray[np.float32]) -> bool:
     Returns:
         Whether all samples were finite; otherwise ``out`` is of no use.
     """
+    if available(samples) and available(out):
+        return clamp(samples, out)
     rows = max(1, _BLOCK // samples.shape[1])
     for top in range(0, len(samples), rows):
         block, target = samples[top : top + rows], out[top : top + rows]
