@@ -17,6 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..native import resample
+from ..native.library import available
+
 type Plane = NDArray[Any]
 type Field = NDArray[np.int16]
 """Flow of a pair of frames: H / 2 x W / 2 x (right, down), in 1/64 luma pixels."""
@@ -252,6 +255,11 @@ def samplings(
 def _sampled(
     plane: Plane, points: NDArray[np.float32], kernel: int, out: Plane | None = None
 ) -> Plane:
+    if kernel == cv2.INTER_CUBIC and available(plane):
+        out = np.empty(points.shape[:2], plane.dtype) if out is None else out
+        x, y = points[..., 0], points[..., 1]
+        resample.gather(plane, x, y, out, edge="replicate", black=0.0, peak=np.inf)
+        return out
     result: Plane = cv2.remap(  # type: ignore[call-overload]
         plane, points, None, kernel, dst=out, borderMode=cv2.BORDER_REPLICATE
     )
