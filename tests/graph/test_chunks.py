@@ -4,6 +4,7 @@ import random
 import time
 from collections import Counter
 
+import numpy as np
 import pytest
 import vapoursynth as vs
 from hypothesis import given, settings
@@ -141,11 +142,20 @@ def test_length_changes_nothing_on_openvino(filter, openvino):
 
 
 @pytest.mark.parametrize("filter", FILTERS)
-def test_streams_change_nothing_on_openvino(filter, openvino):
+def test_streams_change_nothing_but_rounding_on_openvino(filter, openvino):
     frames = pictures(filter(source(9), backend="openvino", fp16=False, num_streams=1))
     for num_streams in (2, 3):
         clip = filter(source(9), backend="openvino", fp16=False, num_streams=num_streams)
-        assert_frames(in_order(clip, list(range(9))), frames)
+        got = in_order(clip, list(range(9)))
+        # A stream of two threads sums in another order: once in 100,000 samples that is a code.
+        for planes, wanted in zip(got, frames, strict=True):
+            for plane, other in zip(planes, wanted, strict=True):
+                off = np.abs(plane.astype(int) - other)
+                assert off.max() <= 1
+                assert (off > 0).mean() < 1e-3
+        # The same number of them does not.
+        again = filter(source(9), backend="openvino", fp16=False, num_streams=num_streams)
+        assert_frames(pictures(again), got)
 
 
 def test_every_chunk_is_computed_once(monkeypatch):
