@@ -15,6 +15,7 @@ from support.codecs import encode
 
 import vsvqe as vqe
 from vsvqe.cli import doctor as doctor_module
+from vsvqe.native.library import variant
 
 if not hasattr(vs.core, "bs"):
     pytest.skip("BestSource is not installed", allow_module_level=True)
@@ -48,6 +49,7 @@ def test_the_doctor_starts_what_works_here(here):
     assert found["backend cpu"]["state"] == "ok"
     assert "enhanced a frame" in found["backend cpu"]["found"]
     assert found["models"]["state"] == "ok"
+    assert found["compiled code"]["found"] == variant()
     assert f"{sys.version_info.major}.{sys.version_info.minor}." in found["Python"]["found"]
     for finding in found.values():
         assert finding["state"] == "ok" or finding["remedy"], finding

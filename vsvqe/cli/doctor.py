@@ -23,6 +23,7 @@ from ..inference import nvidia, openvino
 from ..inference.errors import InferenceError, ModelError
 from ..inference.packages import is_installed
 from ..inference.session import has_nvidia_driver
+from ..native import library
 from . import console
 from .exits import Exit
 
@@ -143,6 +144,16 @@ def _vspipe() -> Finding:
     said = done.stderr.decode(errors="replace").strip().splitlines()
     return Finding(
         "vspipe", BAD, said[-1] if said else "gives no frame", "vapoursynth config", config
+    )
+
+
+def _compiled() -> Iterator[Finding]:
+    variant = library.variant()
+    yield Finding(
+        "compiled code",
+        MISSING if variant is None else GOOD,
+        "none for this processor: all works, and slower" if variant is None else variant,
+        "install vsvqe again, on this machine",
     )
 
 
@@ -282,6 +293,7 @@ def _folders() -> Iterator[Finding]:
 CHECKS: Sequence[Callable[[], Iterator[Finding]]] = (
     _python,
     _vapoursynth,
+    _compiled,
     _models,
     _backends,
     _gpu,

@@ -33,7 +33,7 @@ def clamp(samples: NDArray[np.float32], out: NDArray[np.float32]) -> bool:
 
 @cache
 def _function() -> Callable[..., int]:
-    function = library().clamp  # type: ignore[union-attr]
+    function = getattr(library(), "clamp")  # noqa: B009
     function.argtypes = _ARGUMENTS
     function.restype = ctypes.c_int
     return function  # type: ignore[no-any-return]

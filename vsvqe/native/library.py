@@ -12,17 +12,24 @@ from .variants import path, variants
 
 
 @cache
-def library() -> ctypes.CDLL | None:
-    """Returns the library, or ``None`` where there is none that this processor can run.
+def variant() -> str | None:
+    """Returns which variant of the compiled code runs here; ``None`` if there is none.
 
     What uses it has another, slower way then.
     """
-    for variant in variants():
-        if path(variant).is_file():
-            found = ctypes.CDLL(str(path(variant)))
-            if found.runs_here():
-                return found
-    return None
+    runs = (name for name in variants() if path(name).is_file() and _opened(name).runs_here())
+    return next(runs, None)
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """Returns the library of ``variant``."""
+    name = variant()
+    return None if name is None else _opened(name)
+
+
+def _opened(name: str) -> ctypes.CDLL:
+    return ctypes.CDLL(str(path(name)))
 
 
 _SUFFIXES = {np.dtype(np.uint8): "8", np.dtype(np.uint16): "16", np.dtype(np.float32): "float"}
