@@ -113,6 +113,14 @@ def test_positions_that_are_none_are_somewhere_beyond(dtype, edge):
     for positions in (Grid(odd, odd[:, ::-1].copy()), Grid(odd, np.zeros_like(odd))):
         sample(plane, positions, out, edge=edge, peak=PEAKS[dtype])
         assert np.isfinite(out.astype(float)).all()
+    # Among others that lie together.
+    smooth = np.arange(16, dtype=np.float32)[None] + np.float32(3.5)
+    out = np.empty((1, 16), dtype)
+    for k in range(16):
+        places = smooth.copy()
+        places[0, k] = np.nan
+        sample(plane, Grid(places, smooth), out, edge=edge, peak=PEAKS[dtype])
+        assert np.isfinite(out.astype(float)).all()
     # Of a homography: the horizon goes through the picture, or nothing is anywhere.
     for last in ([-0.1, 0.01, 1.0], [0.0, 0.0, 0.0], [np.nan, 0.0, 1.0]):
         matrix = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], last])

@@ -184,22 +184,23 @@ static void ROW(const PLANE *plane, int64_t left, int64_t top, const float *x, c
 static void SOME(const PLANE *plane, const float *xs, const float *ys, int64_t step, int count,
                  SAMPLE *out) {
     float x[LANES], y[LANES];
-    float least_x = INFINITY, most_x = -INFINITY, least_y = INFINITY, most_y = -INFINITY;
+    float least_x = INFINITY, least_y = INFINITY;
     for (int k = 0; k < LANES; k++) {
         const int at = k < count ? k : count - 1;
         x[k] = xs[at * step] - (float)at;
         y[k] = ys[at * step];
         least_x = x[k] < least_x ? x[k] : least_x;
-        most_x = x[k] > most_x ? x[k] : most_x;
         least_y = y[k] < least_y ? y[k] : least_y;
-        most_y = y[k] > most_y ? y[k] : most_y;
     }
     const float left = floorf(least_x), top = floorf(least_y);
-    if (most_x < left + 2.0f && most_y < top + 2.0f && fabsf(left) < 1e6f && fabsf(top) < 1e6f) {
-        for (int k = 0; k < LANES; k++) {
-            x[k] -= left;
-            y[k] -= top;
-        }
+    int together = fabsf(left) < 1e6f && fabsf(top) < 1e6f;
+    for (int k = 0; k < LANES; k++) {
+        x[k] -= left;
+        y[k] -= top;
+        /* What is no number is not. */
+        together &= x[k] < 2.0f && y[k] < 2.0f;
+    }
+    if (together) {
         ROW(plane, (int64_t)left - 1, (int64_t)top - 1, x, y, count, out);
     } else {
         for (int k = 0; k < count; k++) out[k] = AT(plane, xs[k * step], ys[k * step]);

@@ -54,7 +54,7 @@ _STAGES = {
         Stage("superres-x2-plain", 12_000),
         Stage("superres-x2-balanced", 20_000, 7e-4, "deblock-balanced"),
         Stage("superres-x2-best", 38_000, 5e-4, "deblock-balanced"),
-        Stage("superres-x2-detail", 5_200, start="superres-x2-best"),
+        Stage("superres-x2-detail", 2_500, start="superres-x2-best"),
         Stage("superres-x2-cleaning", 5_500, start="superres-x2-best"),
         Stage("superres-x2-real", 1_300, start="superres-x2-cleaning"),
         Stage("superres-x4-fast", 6_000, 8e-4, "superres-x2-fast"),
@@ -70,7 +70,7 @@ _STAGES = {
 }
 
 _FINISHES = {
-    "superres-x2-detail": Finish(told_at_most=25.0),
+    "superres-x2-detail": Finish("superres-x2-best", 0.75, told_at_most=25.0),
     "superres-x2-real": Finish("superres-x2-best", 0.65),
     "superres-x4-detail": Finish("superres-x4-best", 0.8, told_at_most=25.0),
     "superres-x4-real": Finish("superres-x4-best", 0.65),
