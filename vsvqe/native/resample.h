@@ -47,6 +47,39 @@ static inline void weights(float x, int stepping, float *w) {
     w[4] = stepped ? four[3] : 0.0f;
 }
 
+/* Copies positions of samples of a row, less the number of the sample; the last one is repeated. */
+static inline void separated(const float *xs, const float *ys, int64_t step, int count,
+                             float *restrict x, float *restrict y) {
+    if (count == LANES && step == 2) {
+        for (int k = 0; k < LANES; k++) {
+            x[k] = xs[2 * k] - (float)k;
+            y[k] = ys[2 * k];
+        }
+        return;
+    }
+    for (int k = 0; k < LANES; k++) {
+        const int at = k < count ? k : count - 1;
+        x[k] = xs[at * step] - (float)at;
+        y[k] = ys[at * step];
+    }
+}
+
+/* Positions beyond are not handled together. */
+#define FARTHEST_TOGETHER 1e6f
+
+/* Returns a whole number that all positions are less than two beyond; none if there is none. */
+static inline float together(const float *positions) {
+    const float first = floorf(positions[0]);
+    int fit = 1, fit_before = 1;
+    for (int k = 0; k < LANES; k++) {
+        /* What is no number does not. */
+        fit &= (positions[k] >= first) & (positions[k] < first + 2.0f);
+        fit_before &= (positions[k] >= first - 1.0f) & (positions[k] < first + 1.0f);
+    }
+    if (!(fabsf(first) < FARTHEST_TOGETHER)) return -INFINITY;
+    return fit ? first : fit_before ? first - 1.0f : -INFINITY;
+}
+
 #define JOINED(a, b) a##b
 #define NAMED(name, type) JOINED(name, type)
 
@@ -184,24 +217,18 @@ static void ROW(const PLANE *plane, int64_t left, int64_t top, const float *x, c
 static void SOME(const PLANE *plane, const float *xs, const float *ys, int64_t step, int count,
                  SAMPLE *out) {
     float x[LANES], y[LANES];
-    float least_x = INFINITY, least_y = INFINITY;
-    for (int k = 0; k < LANES; k++) {
-        const int at = k < count ? k : count - 1;
-        x[k] = xs[at * step] - (float)at;
-        y[k] = ys[at * step];
-        least_x = x[k] < least_x ? x[k] : least_x;
-        least_y = y[k] < least_y ? y[k] : least_y;
-    }
-    const float left = floorf(least_x), top = floorf(least_y);
-    int together = fabsf(left) < 1e6f && fabsf(top) < 1e6f;
-    for (int k = 0; k < LANES; k++) {
-        x[k] -= left;
-        y[k] -= top;
-        /* What is no number is not. */
-        together &= x[k] < 2.0f && y[k] < 2.0f;
-    }
-    if (together) {
+    separated(xs, ys, step, count, x, y);
+    const float left = together(x), top = together(y);
+    if (left > -FARTHEST_TOGETHER && top > -FARTHEST_TOGETHER) {
+        for (int k = 0; k < LANES; k++) {
+            x[k] -= left;
+            y[k] -= top;
+        }
         ROW(plane, (int64_t)left - 1, (int64_t)top - 1, x, y, count, out);
+    } else if (count > FEWEST) {
+        const int half = count / 2;
+        SOME(plane, xs, ys, step, half, out);
+        SOME(plane, xs + half * step, ys + half * step, step, count - half, out + half);
     } else {
         for (int k = 0; k < count; k++) out[k] = AT(plane, xs[k * step], ys[k * step]);
     }
