@@ -37,6 +37,8 @@ _FLAGS = (
 _WIDE = {"avx512": ("-mprefer-vector-width=512",)}
 # Of the oldest Linux that the library is for.
 _GLIBC = "2.17"
+# It takes five. A compiler that hangs must not hang an installation.
+_SECONDS = 300
 
 
 class NativeBuildHook(BuildHookInterface[Any]):
@@ -74,7 +76,7 @@ def _compiled(path: Path, variant: str, processor: str, scratch: Path) -> Path:
     command = [sys.executable, "-m", "ziglang", "cc", "-target", _target(), f"-mcpu={processor}"]
     command += [*_FLAGS, *_WIDE.get(variant, ()), "-o", str(staged)]
     command += map(str, sorted(NATIVE.glob("*.c")))
-    subprocess.run(command, check=True, env=os.environ | caches, cwd=scratch)
+    subprocess.run(command, check=True, env=os.environ | caches, cwd=scratch, timeout=_SECONDS)
     os.replace(staged, path)
     return path
 

@@ -17,7 +17,7 @@ def variants() -> dict[str, str]:
     machine = platform.machine().lower()
     if machine in ("x86_64", "amd64"):
         return {"avx512": "x86_64_v4", "avx2": "x86_64_v3"}
-    if machine in ("aarch64", "arm64"):
+    if machine in ("aarch64", "arm64") and sys.platform != "win32":
         return {"arm64": "generic"}
     return {}
 
