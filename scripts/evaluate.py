@@ -123,6 +123,8 @@ def main() -> None:
     scores = evaluate(options)
     if options.add:
         scores = with_older(scores, options)
+        for recipe, clip in report.mixed(scores):
+            log.warning("%s, %s: not all methods saw the same encode; measure all", recipe, clip)
     measured_by = command(options, list(dict.fromkeys(score.recipe for score in scores)))
     drawn: list[Path] = []
     if options.plots:
