@@ -27,10 +27,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import vsvqe
 from vsvqe.evaluation import fusions, recipes
+from vsvqe.evaluation.crops import interesting
 from vsvqe.evaluation.fusions import COLUMNS, Judge
 from vsvqe.evaluation.recipes import RECIPES
 from vsvqe.evaluation.sections import fill_section
-from vsvqe.evaluation.sheet import Column, draw, interesting
+from vsvqe.evaluation.sheet import Column, draw
 from vsvqe.filters.astf import card_of
 from vsvqe.metrics.lpips import Lpips
 

@@ -2,10 +2,14 @@
 
 One PNG file for every recipe and clip: a column for the input (its pixels repeated), for each
 method, and for the original; rows for crops of the middle frame, chosen or given, the first one at
-three consecutive frames. Each crop is enlarged three times without interpolation.
+three consecutive frames. Each crop is enlarged three times without interpolation. Chosen are, by
+what can be measured: texture, edges, green texture, flat blue and a flat part, as far as there are
+such. Where faces and text are has to be told.
 
 Examples:
     python scripts/contact_sheet.py --data data --recipes hevc37 x2avc --out build/sheets
+    python scripts/contact_sheet.py --data data --recipes hevc37 --out build/sheets
+        --crop dog:170,56,face street:775,386,text
     python scripts/contact_sheet.py --data data --recipes hevc37 --clips dog --methods
         "ffmpeg spp" "Deblock(strength=0.5)" --crops 300,80,96,72,face --out build/sheets
 """
@@ -23,10 +27,11 @@ import vapoursynth as vs
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from vsvqe.evaluation import pictures, recipes, selection
+from vsvqe.evaluation.crops import interesting, parse_crop, parse_place
 from vsvqe.evaluation.methods import Method, best, methods, select
 from vsvqe.evaluation.recipes import RECIPES, Recipe
 from vsvqe.evaluation.selection import clips
-from vsvqe.evaluation.sheet import Column, Crop, draw, interesting, parse_crop
+from vsvqe.evaluation.sheet import Column, draw
 
 log = logging.getLogger("contact_sheet")
 
@@ -62,7 +67,9 @@ def sheet(path: Path, recipe: Recipe, options: argparse.Namespace) -> Path:
     shown = columns(path, recipe, options)
     original = shown[-1].clip
     frame = original.num_frames // 2 if options.frame is None else options.frame
-    crops: list[Crop] = options.crops or interesting(pictures.read(original[frame]).y[0])
+    seen = pictures.read(original[frame])
+    chosen = options.crops or interesting(seen.y[0], (seen.u[0], seen.v[0]))
+    crops = [*chosen, *(crop for clip, crop in options.crop if clip == path.stem)]
     file: Path = options.out / f"{recipe.name}-{path.stem}.png"
     file.parent.mkdir(parents=True, exist_ok=True)
     draw(shown, crops, frame, options.zoom).save(file, optimize=True)
@@ -76,6 +83,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), required=True)
     parser.add_argument(
         "--crops", nargs="+", type=parse_crop, help="left,top,width,height[,label] of the original"
+    )
+    parser.add_argument(
+        "--crop",
+        nargs="+",
+        type=parse_place,
+        default=[],
+        help="clip:left,top,label of what is shown of that clip as well, such as a face",
     )
     parser.add_argument("--frame", type=int, help="to look at, else the middle one")
     parser.add_argument("--zoom", type=int, default=3)

@@ -31,6 +31,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from vsvqe.evaluation import report, sections, selection
+from vsvqe.evaluation.coverage import gaps
 from vsvqe.evaluation.methods import methods
 from vsvqe.evaluation.recipes import RECIPES
 from vsvqe.evaluation.scores import Score, Scorer
@@ -122,6 +123,8 @@ def main() -> None:
     scores = evaluate(options)
     if options.add:
         scores = with_older(scores, options)
+        for recipe, clip in report.mixed(scores):
+            log.warning("%s, %s: not all methods saw the same encode; measure all", recipe, clip)
     measured_by = command(options, list(dict.fromkeys(score.recipe for score in scores)))
     drawn: list[Path] = []
     if options.plots:
@@ -140,6 +143,8 @@ def main() -> None:
         written.append(options.readme)
     if options.update_cards:
         written += report.update_cards(scores, measured_by, MODELS)
+        for name, lacking in gaps(MODELS).items():
+            log.warning("%s has no figures on %s yet", name, ", ".join(lacking))
     log.info("written: %s", ", ".join(map(str, written)))
 
 

@@ -21,8 +21,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from vsvqe.evaluation import pictures, recipes, selection, unreferenced
+from vsvqe.evaluation.crops import interesting
 from vsvqe.evaluation.selection import compared
-from vsvqe.evaluation.sheet import Column, draw, interesting
+from vsvqe.evaluation.sheet import Column, draw
 from vsvqe.evaluation.unreferenced import FOUND, SCALE, Unreferenced, UnreferencedScorer
 from vsvqe.metrics.niqe import Niqe
 
@@ -55,7 +56,7 @@ def sheet(path: Path, options: argparse.Namespace) -> Path:
         shown.append(Column(method.name, result, judged=False))
     middle = clip.num_frames // 2
     seen = clip[middle].resize.Bicubic(SCALE * clip.width, SCALE * clip.height)
-    crops = interesting(pictures.read(seen).y[0], 176, 132)
+    crops = interesting(pictures.read(seen).y[0], width=176, height=132)
     file: Path = options.sheets / f"{path.stem}.png"
     file.parent.mkdir(parents=True, exist_ok=True)
     draw(shown, crops, middle, zoom=2, consecutive=1).save(file, optimize=True)

@@ -31,10 +31,11 @@ from demo import drawn
 from demo_scenes import SCENE_FRAMES
 from vsvqe.cards import find
 from vsvqe.evaluation import fusions, pictures, report, sections
+from vsvqe.evaluation.crops import Crop
 from vsvqe.evaluation.encode import encode_clip
 from vsvqe.evaluation.recipes import RECIPES, source
 from vsvqe.evaluation.shake import Shake, film
-from vsvqe.evaluation.sheet import Column, Crop, draw
+from vsvqe.evaluation.sheet import Column, draw
 from vsvqe.metrics import stability
 from vsvqe.motion.transform import similarities
 

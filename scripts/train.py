@@ -7,6 +7,7 @@ fifth faster: set MALLOC_MMAP_THRESHOLD_=1073741824 and MALLOC_TRIM_THRESHOLD_=2
 Example:
     python scripts/train.py make superres-x4-best --data data --work work
     python scripts/train.py prepare --data data --cache cache
+    python scripts/train.py pack --cache cache --parcel parcel.zip --scale 1
     python scripts/train.py train deblock-balanced --cache cache --out out/deblock --steps 60000
     python scripts/train.py plot --out out/deblock --picture curves.png
     python scripts/train.py export --out out/deblock --models models --name deblock-balanced-v4
@@ -34,7 +35,8 @@ from vsvqe.training import plans
 from vsvqe.training.beginnings import interpolated, start_from
 from vsvqe.training.designs import DESIGNS, Design, Material
 from vsvqe.training.export import export
-from vsvqe.training.prepare import prepare
+from vsvqe.training.pairs import DAMAGED, REAL
+from vsvqe.training.parcel import pack, unpack
 from vsvqe.training.store import Store
 from vsvqe.training.tasks import Distillation, Restoration
 from vsvqe.training.trainer import Settings, Trainer
@@ -68,6 +70,9 @@ def train(options: argparse.Namespace) -> None:
 
 def make(options: argparse.Namespace) -> None:
     """Makes one of the shipped models from data: prepares, trains all it takes, and exports."""
+    # Needs encoders, which the training itself does not.
+    from vsvqe.training.prepare import prepare
+
     cache, chain = options.work / "cache", plans.stages(options.model)
     if any(DESIGNS[stage.design].perceptual for stage in chain) and options.weights is None:
         raise SystemExit(f"{options.model} is trained by LPIPS: give --weights, SqueezeNet 1.1")
@@ -225,6 +230,16 @@ def arguments() -> argparse.Namespace:
     command.add_argument("--seed", type=int, default=1)
     command.add_argument("--passes", type=int, default=2)
     command.add_argument("--processes", type=int, default=2)
+    command = commands.add_parser("pack", help="cut a small part out of a cache, to carry")
+    command.add_argument("--cache", type=Path, required=True, help="folder of the shards")
+    command.add_argument("--parcel", type=Path, required=True, help="file to write")
+    command.add_argument("--scale", type=int, choices=list(DAMAGED), required=True)
+    command.add_argument("--real", action="store_true", help="for video of unknown history")
+    command.add_argument("--megabytes", type=float, default=32.0, help="that it may have")
+    command.add_argument("--seed", type=int, default=1)
+    command = commands.add_parser("unpack", help="make a cache of what was packed")
+    command.add_argument("--parcel", type=Path, required=True, help="file of `pack`")
+    command.add_argument("--cache", type=Path, required=True, help="folder for the shards")
     command = commands.add_parser("train", help="train a design, or go on with it")
     command.add_argument("design", choices=DESIGNS)
     command.add_argument("--cache", type=Path, required=True, help="folder of the shards")
@@ -275,7 +290,16 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     options = arguments()
     if options.command == "prepare":
+        from vsvqe.training.prepare import prepare
+
         prepare(options.data, options.cache, options.seed, options.passes, options.processes)
+    elif options.command == "pack":
+        kinds = (REAL if options.real else DAMAGED)[options.scale]
+        limit = round(options.megabytes * 2**20)
+        packed = pack(options.cache, options.parcel, options.scale, kinds, limit, options.seed)
+        logging.info("%s", packed)
+    elif options.command == "unpack":
+        logging.info("%d clips", unpack(options.parcel, options.cache))
     elif options.command == "make":
         make(options)
     elif options.command == "export":

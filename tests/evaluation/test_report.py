@@ -129,3 +129,11 @@ def test_new_scores_take_the_place_of_old_ones(scores: list[Score], tmp_path: Pa
     assert clean.methods == ["input", "ours"]
     # What no table has any more is gone.
     assert not [score for score in both if score.recipe == "hevc37" and score.method == "ours"]
+
+
+def test_scores_of_different_encodes_are_told() -> None:
+    one, again = _score("hevc37", "dog", "input", 30.0), _score("hevc37", "dog", "ours", 31.0)
+    assert report.mixed([one, again]) == []
+    assert report.mixed([one, replace(again, kbps=1.5)]) == [("hevc37", "dog")]
+    # Another clip has another rate.
+    assert report.mixed([one, replace(again, clip="cat", kbps=1.5)]) == []

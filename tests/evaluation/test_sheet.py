@@ -6,7 +6,8 @@ import vapoursynth as vs
 from support.clips import from_arrays
 
 from vsvqe.evaluation import pictures
-from vsvqe.evaluation.sheet import Column, Crop, draw, interesting, parse_crop
+from vsvqe.evaluation.crops import Crop, interesting, parse_crop, parse_place
+from vsvqe.evaluation.sheet import Column, draw
 
 
 def test_texture_edges_and_flat_parts_are_found() -> None:
@@ -43,6 +44,38 @@ def test_crops_by_hand() -> None:
     for text in ("1,2,3", "1,2,0,4", "-1,2,3,4", "a,b,c,d"):
         with pytest.raises(ValueError):
             parse_crop(text)
+
+
+def test_places_of_a_clip() -> None:
+    assert parse_place("dog:170,56,a face, from the side") == (
+        "dog",
+        Crop(170, 56, 96, 72, "a face, from the side"),
+    )
+    for text in ("170,56,face", "dog:170,56", "dog:a,b,face", "dog:-1,2,face"):
+        with pytest.raises(ValueError):
+            parse_place(text)
+
+
+def test_foliage_and_sky_are_told_by_colour() -> None:
+    """Noise is foliage only where it is green, a flat part sky only where it is blue and high."""
+    rng = np.random.default_rng(5)
+    luma = np.full((320, 480), 120.0)
+    luma[:160] += np.linspace(0, 20, 160)[:, None]
+    luma[160:] = rng.normal(110, 25, (160, 480))
+    u, v = np.full((2, 160, 240), 128, np.uint8)
+    codes = luma.clip(0, 255).astype(np.uint8)
+    grey = {crop.label for crop in interesting(codes, (u, v))}
+    assert grey == {"texture", "edges", "flat"}
+    # Blue at the top right, green at the bottom left.
+    u[:80, 120:], v[:80, 120:] = 150, 110
+    u[80:, :120], v[80:, :120] = 110, 115
+    found = {crop.label: crop for crop in interesting(codes, (u, v))}
+    assert set(found) == {*grey, "green texture", "flat blue"}
+    assert found["flat blue"].left >= 240 - 24 and found["flat blue"].top + 36 < 160
+    assert found["green texture"].left <= 240 - 48 and found["green texture"].top >= 160 - 24
+    # Blue water, which is low, and green paint, which is flat, are neither.
+    turned = {crop.label: crop for crop in interesting(codes[::-1].copy(), (u, v))}
+    assert "flat blue" not in turned
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import pytest
 from support.clips import scene
 
 from vsvqe.metrics.psnr import psnr as psnr_of_frames
-from vsvqe.training import codecs
-from vsvqe.training.codecs import Recipe, at_bitrate, avc, coded, hevc, quantiser, transcode
+from vsvqe.training import codecs, recipes
+from vsvqe.training.codecs import coded, transcode
+from vsvqe.training.recipes import Recipe, at_bitrate, avc, hevc, quantiser
 from vsvqe.training.store import Planes
 
 
@@ -79,7 +80,7 @@ def test_other_scales_are_taken_for_none_of_ours(name: str) -> None:
 
 
 def test_keyframes_come_as_often_as_asked(clip: Planes) -> None:
-    recipe = codecs._with_keyframes(avc(30), 4)
+    recipe = recipes._with_keyframes(avc(30), 4)
     packets = sorted(codecs._encode(clip, recipe), key=lambda packet: packet.pts)
     assert [n for n, packet in enumerate(packets) if packet.is_keyframe] == [0, 4, 8]
 
@@ -87,7 +88,7 @@ def test_keyframes_come_as_often_as_asked(clip: Planes) -> None:
 def test_histories_are_of_all_kinds_and_of_the_generator_alone() -> None:
     def drawn() -> list[tuple[Recipe, ...]]:
         rng = np.random.default_rng(3)
-        return [codecs.random_history(rng, 640 * 360) for _ in range(400)]
+        return [recipes.random_history(rng, 640 * 360) for _ in range(400)]
 
     histories = drawn()
     assert histories == drawn()
@@ -103,8 +104,8 @@ def test_histories_are_of_all_kinds_and_of_the_generator_alone() -> None:
 @pytest.mark.parametrize("finest", [13, 20])
 def test_the_finest_is_that_of_both_codecs(finest: int) -> None:
     rng = np.random.default_rng(5)
-    recipes = [codecs.random_recipe(rng, finest) for _ in range(1500)]
+    drawn = [recipes.random_recipe(rng, finest) for _ in range(1500)]
     for encoder in ("libx264", "libx265"):
-        told = [quantiser(str(recipe)) for recipe in recipes if recipe.encoder == encoder]
+        told = [quantiser(str(recipe)) for recipe in drawn if recipe.encoder == encoder]
         assert min(told) == finest and max(told) == 42.0
         assert not any(map(math.isnan, told))

@@ -71,6 +71,48 @@ def test_errors_count_where_the_target_is_flat(pair: tuple[Tensor, Tensor]) -> N
     assert losses.flat_error(picture, target).item() == pytest.approx(expected, rel=1e-4)
 
 
+def test_planes_errors_by_formula(pair: tuple[Tensor, Tensor]) -> None:
+    x, y = _arrays(pair)
+    luma, chroma = (x - y)[:, :1], (x - y)[:, 1:, ::2, ::2]
+    planes = [torch.from_numpy(error) for error in (luma, chroma)]
+    absolute = np.abs(luma).mean() + 0.25 * np.abs(chroma).mean()
+    squared = (luma**2).mean() + 0.25 * (chroma**2).mean()
+    assert losses.mixed_error(*planes).item() == pytest.approx(absolute + 20 * squared)
+
+    damage = np.array((0.002, 0.0))
+    windows = [(luma[n] ** 2).mean() + 0.25 * (chroma[n] ** 2).mean() for n in range(2)]
+    # Relative to the error of each frame; one of 45 dB counts for those of less.
+    expected = np.mean([w / (d + 10**-4.5) for w, d in zip(windows, damage, strict=True)])
+    got = losses.relative_error(*planes, torch.from_numpy(damage))
+    assert got.item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("period", [2, 4])
+def test_grid_error_by_formula(period: int) -> None:
+    side = 8 * period
+    plane = np.random.default_rng(4).normal(size=(2, 1, 2 * side, 3 * side))
+    squared = []
+    for picture in plane[:, 0]:
+        for top in range(0, 2 * side, side):
+            for left in range(0, 3 * side, side):
+                square = picture[top : top + side, left : left + side]
+                kinds = [
+                    square[y::period, x::period].mean()
+                    for y in range(period)
+                    for x in range(period)
+                ]
+                squared.append(np.var(kinds))
+    got = losses.grid_error(torch.from_numpy(plane), period).item()
+    assert got == pytest.approx(np.mean(squared))
+
+
+def test_total_variation_is_that_of_numpy(pair: tuple[Tensor, Tensor]) -> None:
+    x, _ = _arrays(pair)
+    across = np.abs(np.diff(x, axis=-1)).mean()
+    down = np.abs(np.diff(x, axis=-2)).mean()
+    assert losses.total_variation(pair[0]).item() == pytest.approx(across + down, rel=1e-5)
+
+
 def test_total_variation_by_hand() -> None:
     picture = torch.zeros(1, 1, 4, 5)
     picture[..., 2:] = 0.5

@@ -13,9 +13,9 @@ from vsvqe.nets.quantiser import QuantiserNet
 from vsvqe.nets.window import SINGLE, Window
 from vsvqe.training import altered
 from vsvqe.training.altered import altered_couples
-from vsvqe.training.codecs import Recipe, avc, hevc, quantiser
 from vsvqe.training.pairs import Pairs, find_pairs
 from vsvqe.training.quantisation import Quantisation, Seen
+from vsvqe.training.recipes import Recipe, avc, hevc, quantiser
 from vsvqe.training.store import Store
 from vsvqe.training.tasks import Restoration, estimate_like
 

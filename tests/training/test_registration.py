@@ -8,14 +8,16 @@ import pytest
 from scipy.ndimage import fourier_shift, gaussian_filter
 
 from vsvqe.training import degrade
-from vsvqe.training.codecs import Recipe, avc, hevc, transcode
+from vsvqe.training.codecs import transcode
+from vsvqe.training.decoding import decode
 from vsvqe.training.degrade import STAGES, Stage, Walk
 from vsvqe.training.motion import to_planes
 from vsvqe.training.pairs import find_pairs
 from vsvqe.training.prepare import add_quarter
+from vsvqe.training.recipes import Recipe, avc, hevc
 from vsvqe.training.registration import displacement, offsets, still_tiles
 from vsvqe.training.resample import reduced
-from vsvqe.training.store import Planes, ShardWriter, Store, decode
+from vsvqe.training.store import Planes, ShardWriter, Store
 
 NONE = Walk(0.0, 0.0, 0.0)
 

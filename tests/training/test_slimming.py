@@ -93,3 +93,26 @@ def test_a_pupil_learns_from_clean_frames_and_from_the_teacher(cache: Path) -> N
     assert same.loss(batch) == 0.0
     half = Distillation(teacher, **usual, teacher=teacher, share=0.5)
     torch.testing.assert_close(half.loss(batch), Restoration(teacher, **usual).loss(batch) / 4)
+
+
+def test_a_pupil_of_frames_as_they_are_learns_from_a_teacher_of_aligned_ones(cache: Path) -> None:
+    store, valid = Store(cache, "[st]*"), Store(cache, "valid-*")
+    teacher = net()
+    torch.manual_seed(1)
+    pupil = PlanesNet(Window((-1, 0, 1), aligned=False), channels=8, blocks=1)
+    torch.nn.init.normal_(pupil.tail.weight, std=0.05)
+    usual = {"pairs": Pairs(store, 1), "valid": valid, "count": 4, "size": 32}
+    task = Distillation(pupil, **usual, teacher=teacher, share=0.0)
+    batch = task.batch(np.random.default_rng(3))
+    alone = Restoration(pupil, **usual)
+    assert batch.y.shape[1] == 3 + 3
+    # Without a share of the teacher's, what it is taught is what it would be taught alone.
+    own = alone.batch(np.random.default_rng(3))
+    torch.testing.assert_close(task.loss(batch), alone.loss(own))
+    # And the teacher is asked of its own frames.
+    seen = Restoration(teacher, **usual).batch(np.random.default_rng(3))
+    with torch.no_grad():
+        y, uv = teacher.windows(seen.y, seen.uv)
+    taught = own._replace(target_y=own.base_y + y, target_uv=own.base_uv + uv)
+    task.share = 1.0
+    torch.testing.assert_close(task.loss(batch), alone.loss(taught))

@@ -139,6 +139,26 @@ def test_workers_draw_the_same_batches(cache, tmp_path):
     assert_same(weights(alone.out), weights(helped.out))
 
 
+def test_bfloat16_is_the_same_training_but_for_its_roundings(cache, tmp_path):
+    """On the CPU too; the last steps are in float32."""
+    curves = {}
+    for low in (False, True):
+        settings = Settings(tmp_path / str(low), steps=25, rate=1e-3, low_precision=low, pause=0.0)
+        trained = task(cache)
+        seen: list[torch.dtype] = []
+        trained.net.head.register_forward_hook(
+            lambda *given, seen=seen: seen.append(given[2].dtype)
+        )
+        Trainer(trained, settings).run()
+        # The check runs a copy, which has the hook too, in float32.
+        steps = [kind for kind in seen if kind is torch.bfloat16]
+        assert len(steps) == (23 if low else 0)
+        rows = csv.DictReader((settings.out / "log.csv").open())
+        curves[low] = [float(row["loss"]) for row in rows]
+    assert len(curves[True]) == 25 and curves[True] != curves[False]
+    np.testing.assert_allclose(curves[True], curves[False], rtol=2e-2)
+
+
 def test_batches_differ_from_step_to_step(cache):
     batches = Batches(task(cache), seed=1, steps=2)
     assert not torch.equal(batches[0].y, batches[1].y)

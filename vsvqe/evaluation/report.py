@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -204,6 +204,18 @@ def added(
     }
     kept = [score for (recipe, method, _), score in latest.items() if (recipe, method) in places]
     return sorted(kept, key=lambda score: (score.clip, places[score.recipe, score.method]))
+
+
+def mixed(scores: Iterable[Score]) -> list[tuple[str, str]]:
+    """Returns the recipes and clips whose scores are of different encodes, by their rates.
+
+    An encoder may decide otherwise on another processor, or in another version: then new scores
+    can't stand beside old ones, nor gains be counted from them.
+    """
+    rates: dict[tuple[str, str], set[float | None]] = {}
+    for score in scores:
+        rates.setdefault((score.recipe, score.clip), set()).add(score.kbps)
+    return sorted(pair for pair, found in rates.items() if len(found) > 1)
 
 
 def update_cards(scores: Sequence[Score], command: str, folder: Path) -> list[Path]:

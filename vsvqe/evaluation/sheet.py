@@ -2,37 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 import vapoursynth as vs
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from . import pictures
+from .crops import Crop
 
 _GAP = 6
 _HEAD = 38
 _CAPTION = 18
-# Pixels of the border that automatic crops keep away from, and the grid they lie on.
-_MARGIN = 16
-_STEP = 8
-# Standard deviation in codes below which a crop shows nothing at all.
-_EMPTY = 1.0
-
-type _Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Crop:
-    """A part of the picture, in pixels of the original."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-    label: str
 
 
 @dataclass(frozen=True)
@@ -43,57 +24,6 @@ class Column:
     clip: vs.VideoNode
     judged: bool = True
     """Whether the captions tell how far it is from the original."""
-
-
-def parse_crop(text: str) -> Crop:
-    """Reads ``left,top,width,height`` or ``left,top,width,height,label``.
-
-    Raises:
-        ValueError: The text has another form, or a side is not positive.
-    """
-    left, top, width, height, *label = text.split(",", 4)
-    crop = Crop(int(left), int(top), int(width), int(height), label[0] if label else "given")
-    if min(crop.left, crop.top) < 0 or min(crop.width, crop.height) <= 0:
-        raise ValueError(f"{text!r} is no part of a picture")
-    return crop
-
-
-def interesting(luma: NDArray[np.uint8], width: int = 96, height: int = 72) -> list[Crop]:
-    """Chooses crops that show what filters do: rich texture, a flat area, and strong edges.
-
-    Texture is where the structure tensor has two large eigenvalues, an edge where it has one; the
-    flat crop has the least gradient of all that aren't empty, so that banding and blocks show.
-
-    Args:
-        luma: One frame of the original, height x width.
-        width: Of the crops.
-        height: Of the crops.
-
-    Returns:
-        Crops that do not overlap, fewer than three where the frame is too small for them.
-    """
-    smooth = cv2.GaussianBlur(luma.astype(np.float32), (0, 0), 1.0)
-    across, down = cv2.Sobel(smooth, -1, 1, 0), cv2.Sobel(smooth, -1, 0, 1)
-    # The tensor of small neighbourhoods, so that an edge counts wherever it bends.
-    xx, yy, xy = (cv2.GaussianBlur(p, (0, 0), 3.0) for p in (across**2, down**2, across * down))
-    root = np.sqrt(np.square(xx - yy) + 4 * np.square(xy))
-    large, small = (xx + yy + root) / 2, (xx + yy - root) / 2
-    mean = _windows(smooth, width, height)
-    empty = _windows(np.square(smooth), width, height) - np.square(mean) < _EMPTY**2
-    wishes = (
-        ("texture", _windows(np.sqrt(np.maximum(small, 0)), width, height)),
-        ("edges", _windows(np.sqrt(large) - np.sqrt(np.maximum(small, 0)), width, height)),
-        ("flat", np.where(empty, -np.inf, -_windows(np.sqrt(large), width, height))),
-    )
-    crops: list[Crop] = []
-    for label, wish in wishes:
-        free = _free(wish, crops)
-        if not np.isfinite(free).any():
-            continue
-        row, column = np.unravel_index(np.argmax(free), free.shape)
-        left, top = _MARGIN + _STEP * int(column), _MARGIN + _STEP * int(row)
-        crops.append(Crop(left, top, width, height, label))
-    return crops
 
 
 def draw(
@@ -186,23 +116,3 @@ def _cut(picture: pictures.Bytes, crop: Crop) -> pictures.Bytes:
 def _caption(label: str, part: pictures.Bytes, reference: pictures.Bytes) -> str:
     error = np.mean(np.square(part.astype(np.float64) - reference))
     return f"{label}: {10 * np.log10(255**2 / error):.2f} dB" if error else label
-
-
-def _windows(plane: NDArray[Any], width: int, height: int) -> _Floats:
-    """Averages a plane over all windows of a size on a coarse grid."""
-    mean = cv2.blur(plane, (width, height), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
-    bottom = max(plane.shape[0] - height - _MARGIN + 1, 0)
-    right = max(plane.shape[1] - width - _MARGIN + 1, 0)
-    return np.asarray(mean[_MARGIN:bottom:_STEP, _MARGIN:right:_STEP], np.float32)
-
-
-def _free(wish: NDArray[np.floating], taken: Sequence[Crop]) -> NDArray[np.floating]:
-    """Forbids the places that overlap a crop."""
-    free = wish.copy()
-    for crop in taken:
-        row, column = (crop.top - _MARGIN) // _STEP, (crop.left - _MARGIN) // _STEP
-        high, wide = -(-crop.height // _STEP), -(-crop.width // _STEP)
-        free[
-            max(row - high + 1, 0) : row + high, max(column - wide + 1, 0) : column + wide
-        ] = -np.inf
-    return free

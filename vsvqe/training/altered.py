@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from vsvqe.cards import CLEAN_QUANTISER
 from vsvqe.motion.alignment import Sampling, displacements, flow
-from vsvqe.training.codecs import quantiser, random_recipe, transcode
+from vsvqe.training.codecs import transcode
+from vsvqe.training.recipes import quantiser, random_recipe
 from vsvqe.training.store import Bytes, Planes, Store
 
 type Couple = Bytes

@@ -17,9 +17,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vsvqe.training.codecs import Recipe, transcode
+from vsvqe.training.codecs import transcode
 from vsvqe.training.kernels import Floats, gaussian, plateau, sinc
 from vsvqe.training.motion import to_planes
+from vsvqe.training.recipes import Recipe
 from vsvqe.training.store import Planes
 
 KERNEL_SIZES = (7, 9, 11, 13, 15, 17, 19, 21)

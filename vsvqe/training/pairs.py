@@ -16,7 +16,7 @@ from torch.nn import functional
 from vsvqe.cards import CLEAN_QUANTISER
 from vsvqe.motion.alignment import UNITS, Box, Field, samplings
 from vsvqe.nets.window import Window
-from vsvqe.training.codecs import quantiser
+from vsvqe.training.recipes import quantiser
 from vsvqe.training.resample import bicubic_matrix, chroma_shift
 from vsvqe.training.store import Bytes, Entry, Planes, Store
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import lpips
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -92,7 +92,11 @@ class Perceptual(nn.Module):
             bank_weight: Of the filter bank's distance, which is added; 0 for LPIPS alone.
         """
         super().__init__()
+        # Trainings that are not perceptual do without it.
+        import lpips
+
         self._metric = lpips.LPIPS(net="squeeze", pnet_rand=True, verbose=False)
+        self._units: Callable[[Tensor], Tensor] = lpips.normalize_tensor
         tensors = torch.load(weights, weights_only=True)
         # The package keeps torchvision's indices, but in slices: `net.slice2.3.squeeze.weight`.
         own = {
@@ -144,12 +148,11 @@ class Perceptual(nn.Module):
         layers = zip(self._metric.net(everything), self._metric.lins, strict=True)
         return torch.stack([self._of_layer(f, len(target), lin) for f, lin in layers]).sum(0)
 
-    @staticmethod
-    def _of_layer(features: Tensor, targets: int, weighted: nn.Module) -> Tensor:
+    def _of_layer(self, features: Tensor, targets: int, weighted: nn.Module) -> Tensor:
         """Returns what one layer adds to the distances."""
-        units = lpips.normalize_tensor(features)
+        units = self._units(features)
         seen, target = units[:-targets], units[-targets:]
-        apart = seen.unflatten(0, (-1, targets)) - target
+        apart = torch.unflatten(seen, 0, (-1, targets)) - target
         distance: Tensor = weighted(apart.square().flatten(0, 1)).mean((1, 2, 3))
         return distance
 

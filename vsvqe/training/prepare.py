@@ -12,19 +12,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vsvqe.training.codecs import (
+from vsvqe.training.codecs import coded
+from vsvqe.training.decoding import decode
+from vsvqe.training.degrade import degrade, from_planes, mirrored
+from vsvqe.training.motion import still_to_clip, to_planes
+from vsvqe.training.recipes import (
     Recipe,
     avc,
-    coded,
     hevc,
     random_half_recipe,
     random_history,
     random_quarter_recipe,
 )
-from vsvqe.training.degrade import degrade, from_planes, mirrored
-from vsvqe.training.motion import still_to_clip, to_planes
 from vsvqe.training.resample import reduced
-from vsvqe.training.store import Bytes, Planes, ShardWriter, decode
+from vsvqe.training.store import Bytes, Planes, ShardWriter, luma_mse
 from vsvqe.training.variation import varied
 
 # Windows reach eight frames ahead.
@@ -140,7 +141,8 @@ def _damage(
 ) -> None:
     """Adds coded versions of a clip."""
     for history in histories:
-        shard.add(source, kind, *coded(clean, history), clean)
+        damaged, told = coded(clean, history)
+        shard.add(source, kind, damaged, told, luma_mse(damaged, clean))
 
 
 def _add_half(shard: ShardWriter, source: str, clean: Planes, recipe: Recipe) -> None:

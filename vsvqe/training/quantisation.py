@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from vsvqe.cards import CLEAN_QUANTISER
 from vsvqe.nets.quantiser import QuantiserNet
-from vsvqe.training.altered import Couple, altered_couples
 from vsvqe.training.pairs import Pair, Pairs, find_pairs, luma
-from vsvqe.training.store import Store
+from vsvqe.training.store import Bytes, Store
 from vsvqe.training.tasks import damage_name, validation_batch
 from vsvqe.training.trainer import Unopposed
 
@@ -72,9 +71,12 @@ class Quantisation(Unopposed):
         self._seen = Seen(torch.cat(statistics), torch.tensor(quantisers))
         self.net.standardise(self._seen.statistics)
 
-    def _couples(self, rng: np.random.Generator) -> list[tuple[Couple, float]]:
+    def _couples(self, rng: np.random.Generator) -> list[tuple[Bytes, float]]:
         """Draws one window of a clip, or some of an altered one."""
         if rng.random() < ALTERED_DRAWS:
+            # Encoders, which other trainings do without.
+            from vsvqe.training.altered import altered_couples
+
             return altered_couples(self.pairs.store, rng)
         crop = self.pairs.part(rng, self.net.window, LEAST_PART)
         return [(crop.damaged.y, crop.quantiser)]

@@ -10,13 +10,11 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, NamedTuple
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -86,7 +84,7 @@ class ShardWriter:
         kind: str,
         planes: Planes,
         recipe: str = "",
-        reference: Planes | None = None,
+        mse: tuple[float, ...] = (),
     ) -> None:
         """Appends a clip.
 
@@ -95,10 +93,9 @@ class ShardWriter:
             kind: What kind of version this is, see `Entry`.
             planes: The pictures.
             recipe: What damaged them.
-            reference: The undamaged version, to record the error of every frame.
+            mse: Error of every frame, see ``luma_mse``; empty where that isn't known.
         """
         frames, height, width = planes.y.shape
-        mse = () if reference is None else luma_mse(planes, reference)
         offset, flows = self._file.tell(), -1
         if kind != "clean":
             flows = self._flows.tell()
@@ -182,33 +179,3 @@ def luma_mse(planes: Planes, reference: Planes) -> tuple[float, ...]:
         difference = damaged.astype(np.float32) - clean.astype(np.float32)
         errors.append(float(np.mean(np.square(difference))) / 219.0**2)
     return tuple(errors)
-
-
-def decode(path: Path) -> Planes:
-    """Decodes a video file to 8-bit 4:2:0 planes.
-
-    Sides are cropped to multiples of four, so that the halved clip is 4:2:0 too.
-    """
-    with av.open(str(path)) as container:
-        whole = stack(container.decode(video=0))
-    high, wide = (size // 4 * 4 for size in whole.y.shape[1:])
-    return Planes(
-        whole.y[:, :high, :wide],
-        whole.u[:, : high // 2, : wide // 2],
-        whole.v[:, : high // 2, : wide // 2],
-    )
-
-
-def stack(frames: Iterable[av.VideoFrame]) -> Planes:
-    """Stacks decoded frames."""
-    pictures = [frame.to_ndarray(format="yuv420p") for frame in frames]
-    rows, width = pictures[0].shape
-    height = rows * 2 // 3
-    raw = np.stack(pictures).reshape(len(pictures), -1)
-    luma = height * width
-    chroma = (len(pictures), height // 2, width // 2)
-    return Planes(
-        raw[:, :luma].reshape(-1, height, width),
-        raw[:, luma : luma * 5 // 4].reshape(chroma),
-        raw[:, luma * 5 // 4 :].reshape(chroma),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -125,7 +126,8 @@ class Distillation(Restoration):
     mean of two losses comes to a mean of two targets for squared errors.
 
     Attributes:
-        teacher: The large network; its window holds that of the small one.
+        teacher: The large network; where both see aligned frames, its window holds that of the
+            small one.
         share: Weight of its results, 0 to 1.
     """
 
@@ -133,17 +135,29 @@ class Distillation(Restoration):
     share: float = field(default=0.5, kw_only=True)
 
     def batch(self, rng: np.random.Generator) -> Batch:
-        """Draws a batch of the teacher's windows, resampled as the small network's are."""
-        window = self.teacher.window._replace(kernel=self.net.window.kernel)
-        return self.pairs.batch(rng, self.count, self.size, window)
+        """Draws the teacher's windows; what the small network sees is in them or follows them."""
+        if self._holds:
+            # Resampled as the small network will find them.
+            window = self.teacher.window._replace(kernel=self.net.window.kernel)
+            return self.pairs.batch(rng, self.count, self.size, window)
+        # The same places twice: what is drawn does not depend on the window.
+        again = copy.deepcopy(rng)
+        seen = self.pairs.batch(rng, self.count, self.size, self.teacher.window)
+        own = super().batch(again)
+        return seen._replace(y=torch.cat((seen.y, own.y), 1), uv=torch.cat((seen.uv, own.uv), 1))
 
     def loss(self, batch: Batch) -> Tensor:
         """Returns the error against the mean of clean frame and the teacher's result."""
         teacher = self.teacher.to(batch.y.device)
-        with torch.no_grad():
-            y, uv = teacher.residuals(batch.y, batch.uv, batch.quantiser)
         offsets = self.teacher.window.offsets
-        own = [offsets.index(offset) for offset in self.net.window.offsets]
+        seen = len(offsets)
+        with torch.no_grad():
+            y, uv = teacher.residuals(batch.y[:, :seen], batch.uv[:, :seen], batch.quantiser)
+        own = (
+            [offsets.index(offset) for offset in self.net.window.offsets]
+            if self._holds
+            else list(range(seen, seen + len(self.net.window.offsets)))
+        )
         return super().loss(
             batch._replace(
                 y=batch.y[:, own],
@@ -152,6 +166,11 @@ class Distillation(Restoration):
                 target_uv=batch.target_uv.lerp(batch.base_uv + uv, self.share),
             )
         )
+
+    @property
+    def _holds(self) -> bool:
+        """Whether the teacher's windows hold what the small network sees."""
+        return self.teacher.window.aligned == self.net.window.aligned
 
 
 @dataclass
