@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import logging
+import os
 import random
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import vapoursynth as vs
+from safetensors.torch import save_file
 from spandrel.architectures.SwinIR import SwinIR
 from support import checkpoints
 from support.clips import all_same, from_arrays, picture, pictures, psnr, same, scene
@@ -421,6 +423,75 @@ def test_packages_that_are_missing(compact, package, python, tmp_path):
 def test_a_missing_file():
     with pytest.raises(vs.Error, match=r"^SuperRes: model file 'none.pth' can't be read: No such"):
         vqe.SuperRes(scene(), model="none.pth")
+
+
+@pytest.fixture
+def latin_name(tmp_path):
+    """Gives a path with a byte that is no UTF-8 where the file system takes one, as Linux's do."""
+
+    def path(suffix):
+        result = tmp_path / os.fsdecode(b"caf\xe9" + os.fsencode(suffix))
+        try:
+            result.touch()
+        except (OSError, UnicodeError):
+            pytest.skip("names are UTF-8 here")
+        return result
+
+    return path
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".onnx"])
+def test_names_that_are_no_utf_8(compact, engine, suffix, latin_name, tmp_path, request):
+    if engine == "openvino":
+        request.getfixturevalue("openvino")
+    path = latin_name(suffix)
+    if suffix == ".onnx":
+        if engine == "torch":
+            pytest.skip("it runs checkpoints")
+        path.write_bytes(nearest(tmp_path, scale=2).read_bytes())
+    elif suffix == ".safetensors":
+        save_file(torch.load(compact, weights_only=True)["params"], path.with_name("plain"))
+        path.with_name("plain").rename(path)
+    else:
+        path.write_bytes(compact.read_bytes())
+    clip = scene(32, 24, 1, vs.RGBS)
+    engines = tmp_path / "engines"
+    result = tensor(vqe.SuperRes(clip, model=path, backend=engine, engine_folder=engines))
+    wanted = by_hand(compact, tensor(clip)).clamp(0, 1)
+    if suffix == ".onnx":
+        wanted = tensor(clip).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    assert (result - wanted).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("engine", ["cpu", "openvino"])
+def test_names_of_recurrent_networks_that_are_no_utf_8(
+    recurrent, engine, latin_name, tmp_path, request
+):
+    if engine == "openvino":
+        request.getfixturevalue("openvino")
+    path = latin_name(".pth")
+    path.write_bytes(recurrent.read_bytes())
+    clip = scene(32, 24, 2, vs.RGBS)
+    arguments = {"backend": engine, "engine_folder": tmp_path / "engines"}
+    assert all_same(
+        vqe.SuperRes(clip, model=path, **arguments),
+        vqe.SuperRes(clip, model=recurrent, **arguments),
+    )
+
+
+def test_errors_with_names_that_are_no_utf_8(latin_name, tmp_path):
+    weights = checkpoints.random(checkpoints.compact(8, 2, 1))
+    weights["body.2.weight"] *= 1e38
+    weights["body.4.weight"] *= 1e38
+    path = checkpoints.saved(latin_name(".pth"), weights)
+    result = vqe.Deblock(scene(length=1), model=path, backend="torch")
+    with pytest.raises(vs.Error, match=r"Deblock: frames 0 to 0: caf\\udce9.pth answered with NaN"):
+        result.get_frame(0)
+    folder = latin_name("")
+    folder.unlink()
+    with pytest.raises(vs.Error, match=r"^SuperRes: engine_folder='.*caf\\udce9' is no UTF-8 in"):
+        vqe.SuperRes(scene(), engine_folder=folder)
 
 
 def test_unknown_networks(tmp_path):
