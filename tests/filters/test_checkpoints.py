@@ -343,13 +343,23 @@ def test_steps_that_can_not_be_converted(recurrent, tmp_path, fresh_sessions, ca
     assert "'torch' runs it" in caplog.text
 
 
-@pytest.mark.parametrize("model", ["shipped", "onnx"])
-def test_pytorch_runs_checkpoints_only(model, tmp_path):
-    arguments = {} if model == "shipped" else {"model": nearest(tmp_path, scale=2)}
-    with pytest.raises(
-        vs.Error, match=r"^SuperRes: backend='torch' runs checkpoints \(.pth, .*ONNX"
-    ):
-        vqe.SuperRes(scene(), backend="torch", **arguments)
+@pytest.mark.parametrize("backend", ["torch", vqe.Backend.Torch(device="cpu")])
+def test_pytorch_runs_checkpoints_only(backend, tmp_path):
+    path = nearest(tmp_path, scale=2)
+    ships = "comes with vsvqe, as an ONNX model"
+    shipped = [(vqe.SuperRes, "superres-x2-best-v1"), (vqe.SuperRes, "fast")]
+    shipped += [(vqe.Deblock, "balanced"), (vqe.ASTF, "best")]
+    calls = [(filter, {"model": name}, f"{name!r} {ships}") for filter, name in shipped]
+    calls += [(vqe.SuperRes, {}, f"'balanced' {ships}")]
+    calls += [(vqe.SuperRes, {"model": path}, f"{str(path)!r} is an ONNX model")]
+    for filter, arguments, named in calls:
+        with pytest.raises(vs.Error) as caught:
+            filter(scene(), backend=backend, **arguments)
+        assert str(caught.value) == (
+            f"{filter.__name__}: backend='torch' runs checkpoints (.pth, .pt, .ckpt, .safetensors)"
+            f", and model {named}: leave backend out, or choose 'openvino', 'cpu', 'cuda' or "
+            "'tensorrt'"
+        )
 
 
 def test_pytorch_devices(compact):

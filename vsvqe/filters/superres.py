@@ -12,7 +12,7 @@ from ..graph.guard import guarded
 from ..inference.backends import AnyBackend
 from ..inference.probe import ImageModel, SequenceModel, probe
 from .file_model import by_file, checked_refine
-from .options import Options, errors_named, number
+from .options import Options, check_engine, errors_named, number
 from .quantiser import Weighing
 from .residual import prepared, residual
 from .size import reduced, wanted_size
@@ -113,6 +113,7 @@ def SuperRes(
             qp = number("qp", qp, 0.0, 51.0)
         size = wanted_size(clip, scale, width, height)
         found = find(_named(model, scale, _enlargement(size, clip) if size else None), "superres")
+        check_engine(found, str(model), options.backend)
         kind: ImageModel | SequenceModel | None = None
         if isinstance(found, Card):
             own_scale = found.scale
