@@ -25,6 +25,7 @@ from vsvqe.graph.chunks import present
 from vsvqe.inference import conversion
 from vsvqe.inference import session as sessions
 from vsvqe.inference.errors import ModelError, OutOfMemory
+from vsvqe.inference.openvino import imported
 from vsvqe.inference.session import SessionRequest
 from vsvqe.inference.torch import TorchSession
 
@@ -266,6 +267,42 @@ def test_half_precision(compact, deformable, network):
     assert (exact - half).abs().max() < 0.1
 
 
+@pytest.fixture
+def opened(monkeypatch):
+    """Gets the half precision that engines are asked for, by the name of the step."""
+    asked = {}
+    open_step = sessions._on_onnx_engine
+
+    def noting(request, backend):
+        asked[request.model.stem] = request.half
+        return open_step(request, backend)
+
+    monkeypatch.setattr(sessions, "_on_onnx_engine", noting)
+    return asked
+
+
+@pytest.mark.parametrize("network", ["BasicVSR", "RealBasicVSR", "IconVSR", "BasicVSR++"])
+def test_half_precision_of_recurrent_networks_on_openvino(
+    recurrent, cleaning, deformable, network, opened, openvino, fresh_sessions, caplog
+):
+    model = {"BasicVSR": recurrent, "RealBasicVSR": cleaning, **deformable}[network]
+    filter = vqe.Deblock if network == "BasicVSR++" else vqe.SuperRes
+    clip = scene(64, 48, 4, vs.RGBS)
+    exact = tensor(filter(clip, model=model, backend="openvino"))
+    assert not any(opened.values())
+    with caplog.at_level(logging.INFO, "vsvqe"):
+        half = tensor(filter(clip, model=model, backend="openvino", fp16=True))
+    in_full = {name for name, asked in opened.items() if not asked}
+    assert {name.partition("_")[0] for name in in_full} <= {"flow", "align", "refill"}
+    assert len(opened) > len(in_full) > 0
+    assert exact.std() > 0.05
+    assert (exact - half).abs().mean() < 0.003
+    assert (exact - half).abs().max() < 0.05
+    if "BF16" in imported().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        assert "OpenVINO, CPU, bf16, frame by frame" in caplog.text
+        assert (exact - half).abs().max() > 1e-5
+
+
 def test_sizes_that_a_network_demands(tmp_path):
     # BasicVSR++ that restores works at a quarter of the size.
     shapes = checkpoints.basicvsrpp(8, 1, mmagic=True, enlarges=False)
@@ -303,7 +340,7 @@ def test_recurrent_networks_are_kept_in_the_engine_folder(recurrent, tmp_path, f
     (folder,) = tmp_path.iterdir()
     assert folder.name.endswith("-32x24")
     files = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
-    assert {file.stem for file in files} == {"flow", "back", "onward"}
+    assert {file.stem for file in files} == {"flow", "align", "back", "onward"}
     sessions._cache.clear()
     again = pictures(vqe.SuperRes(clip, **arguments))
     assert all(same(a, b) for a, b in zip(first, again, strict=True))
@@ -313,7 +350,7 @@ def test_recurrent_networks_are_kept_in_the_engine_folder(recurrent, tmp_path, f
     sessions._cache.clear()
     again = pictures(vqe.SuperRes(clip, **arguments))
     assert all(same(a, b) for a, b in zip(first, again, strict=True))
-    assert {file.stem for file in folder.iterdir()} == {"flow", "back", "onward"}
+    assert {file.stem for file in folder.iterdir()} == {"flow", "align", "back", "onward"}
 
 
 @pytest.mark.parametrize("engine", ["cpu", "openvino"])
@@ -680,6 +717,34 @@ def test_refine_repeats_the_cleaning(cleaning):
             expected = network.basicvsr(cleaned)[0].clamp(0, 1)
             assert (result - expected).abs().max() < 1e-4
     assert (once - thrice).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_tiles_are_cleaned_alike(tmp_path, engine, request):
+    """How often is decided by the whole frame, and not by each tile."""
+    if engine == "openvino":
+        request.getfixturevalue("openvino")
+    weights = checkpoints.random(checkpoints.realbasicvsr(6, 1, 1), gain=0.6)
+    for name in weights:
+        if ".basic_module.4.conv" in name or name.startswith("image_cleaning"):
+            weights[name] *= 0  # nothing reaches further than the overlap of the tiles
+    # A channel for each colour; each pass takes off half of what is left.
+    for i in range(3):
+        weights["image_cleaning.0.main.0.weight"][i, i, 1, 1] = 1.0
+        weights["image_cleaning.1.weight"][i, i, 1, 1] = -0.5
+    path = checkpoints.saved(tmp_path / "RealBasicVSR.pth", weights)
+    # Dark at the left and bright at the right, 102 codes in the mean: passes take off 51, 26 and
+    # 13 of them, at the right 77, 38 and 19, at the left 26, 13 and 6.
+    columns = np.linspace(0.0, 0.8, 120, dtype=np.float32)
+    plane = np.ascontiguousarray(np.broadcast_to(columns, (80, 120)))
+    clip = from_arrays([[plane, plane, plane]] * 2, vs.RGBS)
+    once, twice, thrice = (
+        tensor(vqe.SuperRes(clip, model=path, refine=refine, backend="torch"))
+        for refine in (60, 30, 1)
+    )
+    assert min((once - twice).abs().max(), (twice - thrice).abs().max()) > 0.03
+    tiled = vqe.SuperRes(clip, model=path, refine=30, backend=engine, tile=(80, 80))
+    assert (tensor(tiled) - twice).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("refine", [-1, 256, "much", True, float("nan")])

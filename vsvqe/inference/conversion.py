@@ -106,15 +106,17 @@ def as_steps(request: SessionRequest) -> dict[str, SessionRequest]:
                 _steps_refused[name] = _refusal(request, checkpoint, reason)
         if name in _steps_refused:
             raise BackendUnavailable(_steps_refused[name])
+    if request.part is not None:
+        cleaning = request.part == "cleaning"
+        wanted = {name: step for name, step in wanted.items() if (name == "cleaning") == cleaning}
     return {
         name: dataclasses.replace(
             request,
             model=folder / f"{name}.onnx",
             sha256=hashlib.sha256((folder / f"{name}.onnx").read_bytes()).hexdigest(),
             shapes=tuple(step.inputs.items()),
-            # Places to sample at, in hundreds of pixels, do not fit half precision.
-            half=False,
-            refine=None,
+            half=request.half and not step.exact,
+            part=None,
             in_turns=True,
         )
         for name, step in wanted.items()
