@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import logging
+import math
 import os
 import random
 from itertools import pairwise
@@ -158,6 +159,38 @@ def test_networks_of_windows_take_all_sizes(windows, engine, request):
     )
     assert wanted.std() > 0.05
     assert (result - wanted).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize(("scale", "thousands"), [(2, 878), (3, 886), (4, 897)])
+def test_light_swinir_as_published(scale, thousands, tmp_path):
+    shapes = checkpoints.light_swinir(scale)
+    # The paper counts neither the tables of relative positions nor, as ever, what is not learned.
+    learned = [
+        math.prod(shape)
+        for name, shape in shapes.items()
+        if not name.endswith(("bias_table", "position_index", "attn_mask"))
+    ]
+    assert round(sum(learned) / 1e3) == thousands
+    torch.manual_seed(0)
+    network = SwinIR(
+        upscale=scale,
+        window_size=8,
+        depths=[6] * 4,
+        embed_dim=60,
+        num_heads=[6] * 4,
+        mlp_ratio=2,
+        upsampler="pixelshuffledirect",
+    ).eval()
+    weights = network.state_dict()
+    assert {name: tuple(tensor.shape) for name, tensor in weights.items()} == shapes
+    path = checkpoints.saved(tmp_path / "swinir.pth", {"params": weights})
+    clip = scene(24, 17, 1, vs.RGBS)
+    result = vqe.SuperRes(clip, model=path, backend="torch")
+    assert (result.width, result.height) == (24 * scale, 17 * scale)
+    with torch.inference_mode():
+        wanted = network(tensor(clip)).clamp(0, 1)
+    assert wanted.std() > 0.01
+    assert (tensor(result) - wanted).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("format", [vs.YUV420P8, vs.YUV422P10, vs.GRAY16, vs.RGB24])
