@@ -3,6 +3,8 @@
 import dataclasses
 import hashlib
 import logging
+import math
+import os
 import random
 from itertools import pairwise
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import vapoursynth as vs
+from safetensors.torch import save_file
 from spandrel.architectures.SwinIR import SwinIR
 from support import checkpoints
 from support.clips import all_same, from_arrays, picture, pictures, psnr, same, scene
@@ -23,6 +26,7 @@ from vsvqe.graph.chunks import present
 from vsvqe.inference import conversion
 from vsvqe.inference import session as sessions
 from vsvqe.inference.errors import ModelError, OutOfMemory
+from vsvqe.inference.openvino import imported
 from vsvqe.inference.session import SessionRequest
 from vsvqe.inference.torch import TorchSession
 
@@ -157,6 +161,38 @@ def test_networks_of_windows_take_all_sizes(windows, engine, request):
     assert (result - wanted).abs().max() < 1e-4
 
 
+@pytest.mark.parametrize(("scale", "thousands"), [(2, 878), (3, 886), (4, 897)])
+def test_light_swinir_as_published(scale, thousands, tmp_path):
+    shapes = checkpoints.light_swinir(scale)
+    # The paper counts neither the tables of relative positions nor, as ever, what is not learned.
+    learned = [
+        math.prod(shape)
+        for name, shape in shapes.items()
+        if not name.endswith(("bias_table", "position_index", "attn_mask"))
+    ]
+    assert round(sum(learned) / 1e3) == thousands
+    torch.manual_seed(0)
+    network = SwinIR(
+        upscale=scale,
+        window_size=8,
+        depths=[6] * 4,
+        embed_dim=60,
+        num_heads=[6] * 4,
+        mlp_ratio=2,
+        upsampler="pixelshuffledirect",
+    ).eval()
+    weights = network.state_dict()
+    assert {name: tuple(tensor.shape) for name, tensor in weights.items()} == shapes
+    path = checkpoints.saved(tmp_path / "swinir.pth", {"params": weights})
+    clip = scene(24, 17, 1, vs.RGBS)
+    result = vqe.SuperRes(clip, model=path, backend="torch")
+    assert (result.width, result.height) == (24 * scale, 17 * scale)
+    with torch.inference_mode():
+        wanted = network(tensor(clip)).clamp(0, 1)
+    assert wanted.std() > 0.01
+    assert (tensor(result) - wanted).abs().max() < 1e-5
+
+
 @pytest.mark.parametrize("format", [vs.YUV420P8, vs.YUV422P10, vs.GRAY16, vs.RGB24])
 def test_formats_and_props_stay(compact, restoring, format):
     clip = scene(48, 32, 2, format).std.SetFrameProps(_SARNum=4, _SARDen=3, Custom=b"x")
@@ -264,6 +300,42 @@ def test_half_precision(compact, deformable, network):
     assert (exact - half).abs().max() < 0.1
 
 
+@pytest.fixture
+def opened(monkeypatch):
+    """Gets the half precision that engines are asked for, by the name of the step."""
+    asked = {}
+    open_step = sessions._on_onnx_engine
+
+    def noting(request, backend):
+        asked[request.model.stem] = request.half
+        return open_step(request, backend)
+
+    monkeypatch.setattr(sessions, "_on_onnx_engine", noting)
+    return asked
+
+
+@pytest.mark.parametrize("network", ["BasicVSR", "RealBasicVSR", "IconVSR", "BasicVSR++"])
+def test_half_precision_of_recurrent_networks_on_openvino(
+    recurrent, cleaning, deformable, network, opened, openvino, fresh_sessions, caplog
+):
+    model = {"BasicVSR": recurrent, "RealBasicVSR": cleaning, **deformable}[network]
+    filter = vqe.Deblock if network == "BasicVSR++" else vqe.SuperRes
+    clip = scene(64, 48, 4, vs.RGBS)
+    exact = tensor(filter(clip, model=model, backend="openvino"))
+    assert not any(opened.values())
+    with caplog.at_level(logging.INFO, "vsvqe"):
+        half = tensor(filter(clip, model=model, backend="openvino", fp16=True))
+    in_full = {name for name, asked in opened.items() if not asked}
+    assert {name.partition("_")[0] for name in in_full} <= {"flow", "align", "refill"}
+    assert len(opened) > len(in_full) > 0
+    assert exact.std() > 0.05
+    assert (exact - half).abs().mean() < 0.003
+    assert (exact - half).abs().max() < 0.05
+    if "BF16" in imported().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        assert "OpenVINO, CPU, bf16, frame by frame" in caplog.text
+        assert (exact - half).abs().max() > 1e-5
+
+
 def test_sizes_that_a_network_demands(tmp_path):
     # BasicVSR++ that restores works at a quarter of the size.
     shapes = checkpoints.basicvsrpp(8, 1, mmagic=True, enlarges=False)
@@ -301,7 +373,7 @@ def test_recurrent_networks_are_kept_in_the_engine_folder(recurrent, tmp_path, f
     (folder,) = tmp_path.iterdir()
     assert folder.name.endswith("-32x24")
     files = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
-    assert {file.stem for file in files} == {"flow", "back", "onward"}
+    assert {file.stem for file in files} == {"flow", "align", "back", "onward"}
     sessions._cache.clear()
     again = pictures(vqe.SuperRes(clip, **arguments))
     assert all(same(a, b) for a, b in zip(first, again, strict=True))
@@ -311,7 +383,7 @@ def test_recurrent_networks_are_kept_in_the_engine_folder(recurrent, tmp_path, f
     sessions._cache.clear()
     again = pictures(vqe.SuperRes(clip, **arguments))
     assert all(same(a, b) for a, b in zip(first, again, strict=True))
-    assert {file.stem for file in folder.iterdir()} == {"flow", "back", "onward"}
+    assert {file.stem for file in folder.iterdir()} == {"flow", "align", "back", "onward"}
 
 
 @pytest.mark.parametrize("engine", ["cpu", "openvino"])
@@ -341,13 +413,23 @@ def test_steps_that_can_not_be_converted(recurrent, tmp_path, fresh_sessions, ca
     assert "'torch' runs it" in caplog.text
 
 
-@pytest.mark.parametrize("model", ["shipped", "onnx"])
-def test_pytorch_runs_checkpoints_only(model, tmp_path):
-    arguments = {} if model == "shipped" else {"model": nearest(tmp_path, scale=2)}
-    with pytest.raises(
-        vs.Error, match=r"^SuperRes: backend='torch' runs checkpoints \(.pth, .*ONNX"
-    ):
-        vqe.SuperRes(scene(), backend="torch", **arguments)
+@pytest.mark.parametrize("backend", ["torch", vqe.Backend.Torch(device="cpu")])
+def test_pytorch_runs_checkpoints_only(backend, tmp_path):
+    path = nearest(tmp_path, scale=2)
+    ships = "comes with vsvqe, as an ONNX model"
+    shipped = [(vqe.SuperRes, "superres-x2-best-v1"), (vqe.SuperRes, "fast")]
+    shipped += [(vqe.Deblock, "balanced"), (vqe.ASTF, "best")]
+    calls = [(filter, {"model": name}, f"{name!r} {ships}") for filter, name in shipped]
+    calls += [(vqe.SuperRes, {}, f"'balanced' {ships}")]
+    calls += [(vqe.SuperRes, {"model": path}, f"{str(path)!r} is an ONNX model")]
+    for filter, arguments, named in calls:
+        with pytest.raises(vs.Error) as caught:
+            filter(scene(), backend=backend, **arguments)
+        assert str(caught.value) == (
+            f"{filter.__name__}: backend='torch' runs checkpoints (.pth, .pt, .ckpt, .safetensors)"
+            f", and model {named}: leave backend out, or choose 'openvino', 'cpu', 'cuda' or "
+            "'tensorrt'"
+        )
 
 
 def test_pytorch_devices(compact):
@@ -421,6 +503,75 @@ def test_packages_that_are_missing(compact, package, python, tmp_path):
 def test_a_missing_file():
     with pytest.raises(vs.Error, match=r"^SuperRes: model file 'none.pth' can't be read: No such"):
         vqe.SuperRes(scene(), model="none.pth")
+
+
+@pytest.fixture
+def latin_name(tmp_path):
+    """Gives a path with a byte that is no UTF-8 where the file system takes one, as Linux's do."""
+
+    def path(suffix):
+        result = tmp_path / os.fsdecode(b"caf\xe9" + os.fsencode(suffix))
+        try:
+            result.touch()
+        except (OSError, UnicodeError):
+            pytest.skip("names are UTF-8 here")
+        return result
+
+    return path
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".onnx"])
+def test_names_that_are_no_utf_8(compact, engine, suffix, latin_name, tmp_path, request):
+    if engine == "openvino":
+        request.getfixturevalue("openvino")
+    path = latin_name(suffix)
+    if suffix == ".onnx":
+        if engine == "torch":
+            pytest.skip("it runs checkpoints")
+        path.write_bytes(nearest(tmp_path, scale=2).read_bytes())
+    elif suffix == ".safetensors":
+        save_file(torch.load(compact, weights_only=True)["params"], path.with_name("plain"))
+        path.with_name("plain").rename(path)
+    else:
+        path.write_bytes(compact.read_bytes())
+    clip = scene(32, 24, 1, vs.RGBS)
+    engines = tmp_path / "engines"
+    result = tensor(vqe.SuperRes(clip, model=path, backend=engine, engine_folder=engines))
+    wanted = by_hand(compact, tensor(clip)).clamp(0, 1)
+    if suffix == ".onnx":
+        wanted = tensor(clip).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    assert (result - wanted).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("engine", ["cpu", "openvino"])
+def test_names_of_recurrent_networks_that_are_no_utf_8(
+    recurrent, engine, latin_name, tmp_path, request
+):
+    if engine == "openvino":
+        request.getfixturevalue("openvino")
+    path = latin_name(".pth")
+    path.write_bytes(recurrent.read_bytes())
+    clip = scene(32, 24, 2, vs.RGBS)
+    arguments = {"backend": engine, "engine_folder": tmp_path / "engines"}
+    assert all_same(
+        vqe.SuperRes(clip, model=path, **arguments),
+        vqe.SuperRes(clip, model=recurrent, **arguments),
+    )
+
+
+def test_errors_with_names_that_are_no_utf_8(latin_name, tmp_path):
+    weights = checkpoints.random(checkpoints.compact(8, 2, 1))
+    weights["body.2.weight"] *= 1e38
+    weights["body.4.weight"] *= 1e38
+    path = checkpoints.saved(latin_name(".pth"), weights)
+    result = vqe.Deblock(scene(length=1), model=path, backend="torch")
+    with pytest.raises(vs.Error, match=r"Deblock: frames 0 to 0: caf\\udce9.pth answered with NaN"):
+        result.get_frame(0)
+    folder = latin_name("")
+    folder.unlink()
+    with pytest.raises(vs.Error, match=r"^SuperRes: engine_folder='.*caf\\udce9' is no UTF-8 in"):
+        vqe.SuperRes(scene(), engine_folder=folder)
 
 
 def test_unknown_networks(tmp_path):
@@ -599,6 +750,34 @@ def test_refine_repeats_the_cleaning(cleaning):
             expected = network.basicvsr(cleaned)[0].clamp(0, 1)
             assert (result - expected).abs().max() < 1e-4
     assert (once - thrice).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_tiles_are_cleaned_alike(tmp_path, engine, request):
+    """How often is decided by the whole frame, and not by each tile."""
+    if engine == "openvino":
+        request.getfixturevalue("openvino")
+    weights = checkpoints.random(checkpoints.realbasicvsr(6, 1, 1), gain=0.6)
+    for name in weights:
+        if ".basic_module.4.conv" in name or name.startswith("image_cleaning"):
+            weights[name] *= 0  # nothing reaches further than the overlap of the tiles
+    # A channel for each colour; each pass takes off half of what is left.
+    for i in range(3):
+        weights["image_cleaning.0.main.0.weight"][i, i, 1, 1] = 1.0
+        weights["image_cleaning.1.weight"][i, i, 1, 1] = -0.5
+    path = checkpoints.saved(tmp_path / "RealBasicVSR.pth", weights)
+    # Dark at the left and bright at the right, 102 codes in the mean: passes take off 51, 26 and
+    # 13 of them, at the right 77, 38 and 19, at the left 26, 13 and 6.
+    columns = np.linspace(0.0, 0.8, 120, dtype=np.float32)
+    plane = np.ascontiguousarray(np.broadcast_to(columns, (80, 120)))
+    clip = from_arrays([[plane, plane, plane]] * 2, vs.RGBS)
+    once, twice, thrice = (
+        tensor(vqe.SuperRes(clip, model=path, refine=refine, backend="torch"))
+        for refine in (60, 30, 1)
+    )
+    assert min((once - twice).abs().max(), (twice - thrice).abs().max()) > 0.03
+    tiled = vqe.SuperRes(clip, model=path, refine=30, backend=engine, tile=(80, 80))
+    assert (tensor(tiled) - twice).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("refine", [-1, 256, "much", True, float("nan")])

@@ -38,6 +38,32 @@ def test_the_models_own_size_is_the_models_picture():
         assert all_same(by_size, vqe.SuperRes(clip, scale=scale, backend="cpu"))
 
 
+@pytest.mark.parametrize("variant", ["balanced", "fast"])
+@pytest.mark.parametrize("arguments", [{"height": 6 * 18}, {"scale": 8}])
+def test_few_runs_the_smaller_first(variant, arguments):
+    """Six times is twice, then four times, and down to the size: not three times twice."""
+    clip = scene(34, 18, 2)
+    result = vqe.SuperRes(clip, model=variant, backend="cpu", **arguments)
+    twice = vqe.SuperRes(clip, scale=2, model=variant, backend="cpu")
+    eight = vqe.SuperRes(twice, scale=4, model=variant, backend="cpu")
+    wanted = eight if "scale" in arguments else eight.resize.Spline36(204, 108)
+    assert all_same(result, wanted)
+    (by_two,) = (
+        card.name
+        for card in vqe.list_models("superres")
+        if card.variant == variant and card.scale == 2
+    )
+    thrice = vqe.SuperRes(clip, model=by_two, backend="cpu", **arguments)
+    assert not all_same(result, thrice)
+
+
+def test_sixteen_is_four_times_four():
+    clip = scene(18, 16, 1)
+    four = vqe.SuperRes(clip, scale=4, model="fast", backend="cpu")
+    wanted = vqe.SuperRes(four, scale=4, model="fast", backend="cpu")
+    assert all_same(vqe.SuperRes(clip, scale=16, model="fast", backend="cpu"), wanted)
+
+
 @pytest.mark.parametrize("location", [vs.CHROMA_LEFT, vs.CHROMA_CENTER, vs.CHROMA_TOP_LEFT])
 @pytest.mark.parametrize("full_range", [False, True])
 def test_the_rest_is_resized_in_place(location, full_range):

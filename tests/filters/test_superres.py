@@ -8,6 +8,7 @@ from support.models import nearest, windowed
 
 import vsvqe as vqe
 from vsvqe import cards
+from vsvqe.filters.superres import goes_by_quantiser
 
 NAME = "superres-x2-balanced-v2"
 
@@ -48,6 +49,19 @@ def test_a_word_is_the_model_made_for_the_size(arguments, name, size):
     found = vqe.SuperRes(clip, backend="cpu", **arguments)
     assert (found.width, found.height) == size
     assert all_same(found, vqe.SuperRes(clip, backend="cpu", **(arguments | {"model": name})))
+
+
+def test_whether_a_quantiser_counts_is_told_by_the_first_run():
+    assert goes_by_quantiser("balanced") and goes_by_quantiser("balanced", 2)
+    assert not goes_by_quantiser("balanced", 4)  # that model doesn't
+    assert goes_by_quantiser("balanced", 8)  # by two, then by four
+    assert not goes_by_quantiser("balanced", 16)  # four times four
+    assert goes_by_quantiser("best", 16)
+    assert not goes_by_quantiser("balanced", 5) and not goes_by_quantiser("none.onnx")
+    clip = scene(34, 18, 1)
+    vqe.SuperRes(clip, 8, qp=30, backend="cpu")
+    with pytest.raises(vs.Error, match="leave it out with 'superres-x4-balanced-v1'"):
+        vqe.SuperRes(clip, 16, qp=30, backend="cpu")
 
 
 @pytest.mark.parametrize("scale", [0, 1, 3, 5, -2, 32])

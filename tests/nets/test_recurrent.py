@@ -1,10 +1,13 @@
 """The recurrent networks against forward passes unrolled by hand, with SciPy for what is warped."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 from support import checkpoints
 from torch.nn import functional
@@ -12,7 +15,7 @@ from torch.nn import functional
 from vsvqe.checkpoints import layouts
 from vsvqe.nets.basicvsr import BasicVSR
 from vsvqe.nets.basicvsrpp import Alignment, BasicVSRPlusPlus
-from vsvqe.nets.edvr import AttentionFusion, Deformable
+from vsvqe.nets.edvr import AttentionFusion, Deformable, FeatureExtractor
 from vsvqe.nets.iconvsr import IconVSR, _around
 from vsvqe.nets.realbasicvsr import RealBasicVSR
 from vsvqe.nets.recurrent import warped
@@ -94,9 +97,9 @@ def leaky(x):
     return torch.where(x > 0, x, 0.1 * x)
 
 
-def enlarged_four_times(picture):
+def enlarged(picture, scale):
     """Bilinearly, pixel edges aligned, by hand."""
-    scale, (height, width) = 4, picture.shape[2:]
+    height, width = picture.shape[2:]
     y = np.clip((np.arange(scale * height) + 0.5) / scale - 0.5, 0, height - 1)
     x = np.clip((np.arange(scale * width) + 0.5) / scale - 0.5, 0, width - 1)
     grid = np.meshgrid(y, x, indexing="ij")
@@ -223,7 +226,7 @@ def test_basicvsr(frames, enlarges):
         state = by_hand.stack("forward_resblocks", torch.cat((run[t], state), 1), 2)
         fused = leaky(by_hand.conv("fusion", torch.cat((later[t], state), 1)))
         if enlarges:
-            wanted.append(by_hand.enlarged(fused) + enlarged_four_times(run[t]))
+            wanted.append(by_hand.enlarged(fused) + enlarged(run[t], 4))
         else:
             hidden = leaky(by_hand.conv("conv_hr", fused))
             wanted.append(by_hand.conv("conv_last", hidden) + run[t])
@@ -251,7 +254,7 @@ def test_iconvsr(frames):
         if t in keys:
             state = by_hand.conv("forward_fusion", torch.cat((state, refill[t]), 1))
         state = by_hand.stack("forward_resblocks", torch.cat((run[t], later[t], state), 1), 1)
-        wanted.append(by_hand.enlarged(state) + enlarged_four_times(run[t]))
+        wanted.append(by_hand.enlarged(state) + enlarged(run[t], 4))
     assert_close(network(frames), torch.stack(wanted, 1))
 
 
@@ -384,8 +387,116 @@ def test_basicvsrpp(frames, enlarges):
     for t in range(4):
         x = torch.cat((spatial[t], *(found[branch][t] for branch in found)), 1)
         picture = by_hand.enlarged(by_hand.stack("reconstruction", x, 5))
-        wanted.append(picture + (enlarged_four_times(run[t]) if enlarges else run[t]))
+        wanted.append(picture + (enlarged(run[t], 4) if enlarges else run[t]))
     assert_close(network(frames[:, :4]), torch.stack(wanted, 1), 1e-3)
+
+
+def halved(features):
+    """The largest and the mean of 3x3 around every other sample; outside, zero counts as a mean."""
+    grown = [
+        np.pad(features[0].numpy(), ((0, 0), (1, 1), (1, 1)), constant_values=edge)
+        for edge in (-np.inf, 0.0)
+    ]
+    windows = [sliding_window_view(x, (3, 3), (1, 2))[:, ::2, ::2] for x in grown]
+    both = windows[0].max((3, 4)), windows[1].mean((3, 4))
+    return torch.from_numpy(np.concatenate(both)).float()[None]
+
+
+class Edvr:
+    """EDVR's feature extractor, step by step as the paper and BasicSR's code have it."""
+
+    def __init__(self, by_hand):
+        self.conv = lambda name, x, stride=1: by_hand.conv(f"edvr.{name}", x, stride)
+        self.weights = by_hand.weights
+
+    def active(self, name, *x, stride=1):
+        return leaky(self.conv(name, torch.cat(x, 1), stride))
+
+    def sampled(self, name, features, guide):
+        name = f"pcd_alignment.{name}"
+        found = self.conv(f"{name}.conv_offset", guide)
+        mask = torch.sigmoid(found[:, 144:])
+        weight, bias = (self.weights[f"edvr.{name}.{kind}"] for kind in ("weight", "bias"))
+        return deformed(features, found[:, :144], mask, weight, bias, 8)
+
+    def pyramid(self, frame):
+        x = leaky(self.conv("conv_first", frame))
+        for i in range(5):
+            hidden = self.conv(f"feature_extraction.{i}.conv1", x).clamp(min=0)
+            x = x + self.conv(f"feature_extraction.{i}.conv2", hidden)
+        levels = [x]
+        for level in (2, 3):
+            x = self.active(f"feat_l{level}_conv1.conv", x, stride=2)
+            x = self.active(f"feat_l{level}_conv2.conv", x)
+            levels.append(x)
+        return levels
+
+    def aligned(self, neighbour, centre):
+        a = "pcd_alignment"
+        offset = self.active(f"{a}.offset_conv1.l3.conv", neighbour[2], centre[2])
+        offset3 = self.active(f"{a}.offset_conv2.l3.conv", offset)
+        features3 = leaky(self.sampled("dcn_pack.l3", neighbour[2], offset3))
+        offset = self.active(f"{a}.offset_conv1.l2.conv", neighbour[1], centre[1])
+        offset = self.active(f"{a}.offset_conv2.l2.conv", offset, 2 * enlarged(offset3, 2))
+        offset2 = self.active(f"{a}.offset_conv3.l2.conv", offset)
+        features2 = self.sampled("dcn_pack.l2", neighbour[1], offset2)
+        features2 = self.active(f"{a}.feat_conv.l2.conv", features2, enlarged(features3, 2))
+        offset = self.active(f"{a}.offset_conv1.l1.conv", neighbour[0], centre[0])
+        offset = self.active(f"{a}.offset_conv2.l1.conv", offset, 2 * enlarged(offset2, 2))
+        offset1 = self.active(f"{a}.offset_conv3.l1.conv", offset)
+        features1 = self.sampled("dcn_pack.l1", neighbour[0], offset1)
+        features1 = torch.cat((features1, enlarged(features2, 2)), 1)
+        features1 = self.conv(f"{a}.feat_conv.l1.conv", features1)  # the only one without
+        guide = self.active(f"{a}.cas_offset_conv1.conv", features1, centre[0])
+        guide = self.active(f"{a}.cas_offset_conv2.conv", guide)
+        return leaky(self.sampled("cas_dcnpack", features1, guide))
+
+    def fused(self, frames, centre):
+        f = "fusion"
+        own = self.conv(f"{f}.temporal_attn1", frames[centre])
+        weighed = []
+        for frame in frames:
+            other = self.conv(f"{f}.temporal_attn2", frame)
+            weighed.append(frame / (1 + torch.exp(-(other * own).sum(1, keepdim=True))))
+        features = self.active(f"{f}.feat_fusion.conv", *weighed)
+        attention = self.active(f"{f}.spatial_attn1.conv", *weighed)
+        attention = self.active(f"{f}.spatial_attn2.conv", halved(attention))
+        coarse = self.active(f"{f}.spatial_attn_l1.conv", attention)
+        coarse = self.active(f"{f}.spatial_attn_l2.conv", halved(coarse))
+        coarse = self.active(f"{f}.spatial_attn_l3.conv", coarse)
+        attention = self.active(f"{f}.spatial_attn3.conv", attention) + enlarged(coarse, 2)
+        attention = self.active(f"{f}.spatial_attn4.conv", attention)
+        attention = self.conv(f"{f}.spatial_attn5", enlarged(attention, 2))
+        added = self.active(f"{f}.spatial_attn_add1.conv", attention)
+        added = self.conv(f"{f}.spatial_attn_add2", added)
+        return features * 2 / (1 + torch.exp(-attention)) + added
+
+
+def test_edvr_extracts_features_of_the_middle_frame(frames):
+    network = FeatureExtractor(8, 5)
+    shapes = checkpoints.edvr(8, 5, mmagic=True)
+    by_hand = filled(network, {k.removeprefix("edvr."): v for k, v in shapes.items()}, gain=1.0)
+    edvr = Edvr(Weights({f"edvr.{name}": tensor for name, tensor in by_hand.weights.items()}))
+    levels = [edvr.pyramid(frames[:, t]) for t in range(5)]
+    aligned = [edvr.aligned(level, levels[2]) for level in levels]
+    # What is tested is no identity: frames differ once they are aligned, too.
+    assert (aligned[0] - aligned[2]).abs().max() > 0.01
+    assert_close(network(frames), edvr.fused(aligned, 2))
+
+
+@pytest.mark.parametrize(("channels", "blocks", "millions"), [(64, 10, 3.3), (128, 40, 20.6)])
+def test_edvr_has_the_published_number_of_parameters(channels, blocks, millions):
+    # EDVR-M and EDVR-L, of whose whole the extractor is a part.
+    whole = checkpoints.whole_edvr(channels, blocks)
+    assert round(sum(math.prod(shape) for shape in whole.values()) / 1e6, 1) == millions
+    official = {f"edvr.{name}": torch.empty(shape, device="meta") for name, shape in whole.items()}
+    renamed = {name: tuple(t.shape) for name, t in layouts.recurrent(official).items()}
+    with torch.device("meta"):
+        own = {
+            f"edvr.{k}": tuple(t.shape) for k, t in FeatureExtractor(channels).state_dict().items()
+        }
+    rest = ("edvr.reconstruction.", "edvr.upconv", "edvr.conv_hr.", "edvr.conv_last.")
+    assert own == {name: s for name, s in renamed.items() if not name.startswith(rest)}
 
 
 def test_attention_weighs_frames_by_likeness():

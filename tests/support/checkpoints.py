@@ -120,6 +120,19 @@ def edvr(channels: int, frames: int, *, mmagic: bool) -> Shapes:
     return merged(*parts)
 
 
+def whole_edvr(channels: int, count: int, *, frames: int = 5) -> Shapes:
+    """EDVR as BasicSR has it, without what is for blurred frames; ``count`` blocks at its end."""
+    below = edvr(channels, frames, mmagic=False)
+    return merged(
+        {name.removeprefix("edvr."): shape for name, shape in below.items()},
+        blocks("reconstruction", count, channels),
+        conv("upconv1", 4 * channels, channels),
+        conv("upconv2", 256, channels),
+        conv("conv_hr", 64, 64),
+        conv("conv_last", 3, 64),
+    )
+
+
 def iconvsr(channels: int, count: int, *, mmagic: bool, frames: int = 5) -> Shapes:
     kind = "resblocks" if mmagic else "trunk"
     return merged(
@@ -237,6 +250,37 @@ def esrgan(channels: int, count: int, growth: int = 32) -> Shapes:
     names = ("conv_body", "conv_up1", "conv_up2", "conv_hr")
     parts += [conv(name, channels, channels) for name in names]
     return merged(*parts, conv("conv_last", 3, channels))
+
+
+def light_swinir(scale: int) -> Shapes:
+    """The lightweight SwinIR: 60 channels, four groups of six blocks, windows of 8x8, six heads."""
+
+    def norm(name: str) -> Shapes:
+        return {f"{name}.weight": (60,), f"{name}.bias": (60,)}
+
+    def linear(name: str, outputs: int, inputs: int) -> Shapes:
+        return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
+
+    parts = [conv("conv_first", 60, 3), norm("patch_embed.norm"), norm("norm")]
+    for i in range(4):
+        for j in range(6):
+            name = f"layers.{i}.residual_group.blocks.{j}"
+            attention = f"{name}.attn"
+            parts += [
+                norm(f"{name}.norm1"),
+                {f"{attention}.relative_position_bias_table": (15 * 15, 6)},
+                {f"{attention}.relative_position_index": (64, 64)},
+                linear(f"{attention}.qkv", 180, 60),
+                linear(f"{attention}.proj", 60, 60),
+                norm(f"{name}.norm2"),
+                linear(f"{name}.mlp.fc1", 120, 60),
+                linear(f"{name}.mlp.fc2", 60, 120),
+            ]
+            if j % 2:  # these shift their windows
+                parts.append({f"{name}.attn_mask": (64, 64, 64)})
+        parts.append(conv(f"layers.{i}.conv", 60, 60))
+    parts += [conv("conv_after_body", 60, 60), conv("upsample.0", 3 * scale**2, 60)]
+    return merged(*parts)
 
 
 def random(shapes: Shapes, seed: int = 0, gain: float = 1.0) -> dict[str, Tensor]:

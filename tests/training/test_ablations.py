@@ -84,14 +84,49 @@ def test_passes_of_cleaning(ablations, light) -> None:
     frames = numbered(5) * 0.5 + 0.3
     # The original is eight codes darker: two passes too few, one too many, three too many.
     large = frames.repeat_interleave(4, 3).repeat_interleave(4, 4)
-    rows = ablations.cleaning([ablations.Run(frames, large - 8 / 255)], network)[2:]
-    decibels = [float(row.split("|")[2]) for row in rows]
+    rows = ablations.cleaning([ablations.Run(frames, large - 8 / 255)], network)
+    fixed = [row.strip("| ").split(" | ") for row in rows[2:7]]
+    assert [int(row[0]) for row in fixed] == [0, 1, 2, 3, 5]
     wanted = [20 * np.log10(255 / codes) for codes in (8, 4, 4, 12)]
-    assert decibels[:4] == pytest.approx(wanted, abs=0.01)
-    # Four codes are less than five, so the first pass is the last; they are more than one and a
-    # half, so there are three.
-    assert decibels[4:] == pytest.approx([wanted[1], wanted[2]], abs=0.01)
-    assert "5/255: 1.0 on average" in rows[4] and "1.5/255: 3.0 on average" in rows[5]
+    decibels = [float(row[1]) for row in fixed]
+    assert [*decibels[:2], *decibels[3:]] == pytest.approx(wanted, abs=0.01)
+    assert decibels[2] > 60
+    assert fixed[0][2:] == ["-"] * 3
+    assert all(row[2:] == ["4.00"] * 3 for row in fixed[1:])
+    # Four codes are less than five, so the first pass is the last; they are no less than four and
+    # less, so there are three.
+    dynamic = {row.split(" | ")[0][2:]: row.strip("| ").split(" | ") for row in rows[12:]}
+    for threshold in ("6", "5"):
+        assert dynamic[threshold][1:3] == ["1.00", "1, 0, 0"]
+        assert float(dynamic[threshold][3]) == pytest.approx(wanted[1], abs=0.01)
+    for threshold in ("3", "2.5", "2", "1.5"):
+        assert dynamic[threshold][1:3] == ["3.00", "0, 0, 1"]
+        assert float(dynamic[threshold][3]) == pytest.approx(wanted[2], abs=0.01)
+    best = dynamic["best for each clip, 0 to 3"]
+    assert best[1:4] == ["2.00", "0, 1, 0", fixed[2][1]]
+
+
+def test_thresholds_tell_clips_apart(ablations, light) -> None:
+    network = light.LightRealVSR().requires_grad_(False)
+    network.basicvsr.tail.bias.zero_()
+    for tensor in network.image_cleaning.state_dict().values():
+        tensor.zero_()
+    # Every pass takes off a hundredth of what there is.
+    for i in range(3):
+        network.image_cleaning[0].main[0].weight[i, i, 1, 1] = 1.0
+        network.image_cleaning[1].weight[i, i, 1, 1] = -0.01
+    clips = []
+    for codes in (100, 240, 500):
+        frames = torch.full((1, 3, 3, 8, 8), codes / 255)
+        clips.append(ablations.Run(frames, frames.repeat_interleave(4, 3).repeat_interleave(4, 4)))
+    rows = ablations.cleaning(clips, network)
+    assert rows[3].split(" | ")[2:] == ["2.80", "1.00", "5.00 |"]
+    dynamic = {row.split(" | ")[0][2:]: row.split(" | ")[1:3] for row in rows[12:]}
+    assert dynamic["6"] == ["1.00", "3, 0, 0"]
+    # The brightest changes by five codes, then by 4.95.
+    assert dynamic["4"] == ["1.67", "2, 0, 1"]
+    # The middle one by 2.4, then by 2.38.
+    assert dynamic["2"] == ["2.33", "1, 0, 2"]
 
 
 def test_cleaning_has_a_loss_of_its_own(light) -> None:

@@ -59,13 +59,14 @@ def read(path: Path) -> Weights:
 def _safetensors(path: Path) -> Weights:
     try:
         from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        from safetensors.torch import load
     except ImportError as error:
         raise ModelError(
             f'{path.name} needs the safetensors package ({error}): pip install "vsvqe[torch]"'
         ) from error
     try:
-        return load_file(path)
+        # By its content: `load_file` takes no names but in UTF-8.
+        return load(path.read_bytes())
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise _damaged(path, error) from error
 

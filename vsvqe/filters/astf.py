@@ -14,7 +14,7 @@ from ..graph.clips import ClipFacts, checked, facts, like
 from ..graph.colour import to_picture
 from ..graph.guard import guarded
 from ..inference.backends import AnyBackend
-from .options import Options, errors_named, number, one_of, whole
+from .options import Options, check_engine, errors_named, number, one_of, whole
 from .quantiser import Weighing
 from .residual import prepared, residual, residuals
 
@@ -124,7 +124,9 @@ def ASTF(
         if texture is None and smooth is None:
             if clip is None:
                 raise ValueError("there is no clip; give one, or two with texture= and smooth=")
-            return _refined(checked(clip), card_of(model), options, settings)
+            clip, card = checked(clip), card_of(model)
+            check_engine(card, str(model), options.backend)
+            return _refined(clip, card, options, settings)
         if clip is not None:
             raise ValueError(
                 "clip= is given beside texture= or smooth=; give one clip to enhance, or the two "

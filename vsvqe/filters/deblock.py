@@ -14,7 +14,7 @@ from ..graph.guard import guarded
 from ..inference.backends import AnyBackend
 from ..inference.probe import probe
 from .file_model import by_file
-from .options import Options, errors_named, number, plane_indices
+from .options import Options, check_engine, errors_named, number, plane_indices
 from .quantiser import Weighing
 from .residual import prepared, residual
 
@@ -122,6 +122,7 @@ def Deblock(
             qp = number("qp", qp, 0.0, 51.0)
         chosen = plane_indices(planes, clip.format.num_planes)
         found = find(model, "deblock")
+        check_engine(found, str(model), options.backend)
         clip_facts = facts(clip)
         if strength == 0.0 or not chosen:
             return clip

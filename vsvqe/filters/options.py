@@ -10,10 +10,20 @@ from typing import Any
 
 import vapoursynth as vs
 
+from ..cards import Card, ModelFile
+from ..checkpoints import SUFFIXES, is_checkpoint
 from ..graph.chunks import ChunkPlan
 from ..graph.clips import pixels_to_length
 from ..inference import engines
-from ..inference.backends import AnyBackend, OnnxCpu, OnnxCuda, candidates, on_gpu, thread_count
+from ..inference.backends import (
+    AnyBackend,
+    OnnxCpu,
+    OnnxCuda,
+    Torch,
+    candidates,
+    on_gpu,
+    thread_count,
+)
 from ..inference.errors import InferenceError
 from ..inference.session import has_nvidia_driver
 
@@ -150,6 +160,32 @@ class Options:
                 cores: where these are all for one chunk, a second one would not be begun.
         """
         return self.num_streams or max(1, min(_CPU_STREAMS, thread_count(0) // length))
+
+
+def check_engine(model: Card | ModelFile, given: str, backend: str | AnyBackend) -> None:
+    """Refuses PyTorch for what it can't run, before another model is opened that goes with it.
+
+    Args:
+        model: What was found.
+        given: As the user named it.
+        backend: As the user gave it.
+
+    Raises:
+        ValueError: The backend runs checkpoints alone, and the model is none.
+    """
+    if backend != "torch" and not isinstance(backend, Torch):
+        return
+    if isinstance(model, ModelFile) and is_checkpoint(model.path):
+        return
+    named = f"model {given!r}"
+    if isinstance(model, Card):
+        named += " comes with vsvqe, as an ONNX model"
+    else:
+        named += " is an ONNX model"
+    raise ValueError(
+        f"backend='torch' runs checkpoints ({', '.join(SUFFIXES)}), and {named}: leave backend "
+        "out, or choose 'openvino', 'cpu', 'cuda' or 'tensorrt'"
+    )
 
 
 def half_precision(options: Options, *, tolerant: bool, backend: str | AnyBackend) -> bool:

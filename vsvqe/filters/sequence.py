@@ -10,10 +10,12 @@ from ..graph import chunks, colour, scenes
 from ..graph.clips import ClipFacts, pixels_to_length
 from ..graph.nodes import own_node
 from ..inference.probe import SequenceModel
+from ..inference.session import Part
 from ..inference.tiles import Geometry, TiledRunner
 from ..inference.workspace import Workspace
 from .options import Options, half_precision
 from .picture import DEFAULT_PAD, fill, write
+from .refinement import Refining
 from .residual import pad_in_cells, tile_in_cells
 from .sessions import Sessions
 
@@ -83,31 +85,46 @@ def sequence(
     size = (-(-seen.width // cell), -(-seen.height // cell))
     length, overlap = _runs(clip, model, recurrent, options)
     frames = recurrent.frames or length + 2 * overlap
-    opened = Sessions(
-        path=model.path,
-        sha256=model.sha256,
-        shapes=lambda width, height: ((recurrent.input, (1, frames, 3, height, width)),),
-        cell=cell,
-        half=half,
-        options=options,
-        # Features of all frames of a chunk are in memory.
-        cpu_streams=options.num_streams or 1,
-        refine=refine,
-    )
-    runner = TiledRunner(
-        opened,
-        Geometry(inputs=(cell,), outputs=(cell * scale,)),
-        size,
-        tile_in_cells(options, cell),
-        pad_in_cells(options, cell, DEFAULT_PAD),
-    )
+
+    def opened(part: Part | None) -> tuple[TiledRunner, int]:
+        """Returns what runs the model, or a part of it, and how many chunks are in work at once."""
+        sessions = Sessions(
+            path=model.path,
+            sha256=model.sha256,
+            shapes=lambda width, height: ((recurrent.input, (1, frames, 3, height, width)),),
+            cell=cell,
+            half=half,
+            options=options,
+            # Features of all frames of a chunk are in memory.
+            cpu_streams=options.num_streams or 1,
+            part=part,
+        )
+        grown = 1 if part == "cleaning" else scale
+        runner = TiledRunner(
+            sessions,
+            Geometry(inputs=(cell,), outputs=(cell * grown,)),
+            size,
+            tile_in_cells(options, cell),
+            pad_in_cells(options, cell, DEFAULT_PAD),
+        )
+        return runner, sessions.streams
+
+    width, height = size[0] * cell, size[1] * cell
+    shape = (1, frames, 3, height, width)
+    runner: TiledRunner | Refining
+    if refine is None:
+        runner, streams = opened(None)
+    else:
+        # Imported here: PyTorch, which comes with it, takes a moment.
+        from ..nets.realbasicvsr import MOST_PASSES
+
+        (cleaning, _), (enlarging, streams) = opened("cleaning"), opened("enlarging")
+        runner = Refining(cleaning, enlarging, threshold=refine, most=MOST_PASSES, shape=shape)
     plan = dataclasses.replace(
-        options.chunked(length, overlap, opened.streams),
+        options.chunked(length, overlap, streams),
         # Without context too: a chunk has many frames.
         cut_threshold=options.sc_threshold if options.sc else None,
     )
-    width, height = size[0] * cell, size[1] * cell
-    shape = (1, frames, 3, height, width)
     workspace = Workspace([shape, (*shape[:3], height * scale, width * scale)])
 
     def process(window: Sequence[vs.VideoFrame], out: Sequence[chunks.Picture]) -> None:

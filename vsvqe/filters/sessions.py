@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..inference.backends import AnyBackend, Torch, on_gpu
-from ..inference.session import Session, SessionRequest, open_session
+from ..inference.session import Part, Session, SessionRequest, open_session
 from ..inference.tiles import Size
 from .options import Options
 
@@ -27,7 +27,7 @@ class Sessions:
         half: Whether half precision may be used.
         options: Backend, device and folder of engines.
         cpu_streams: Chunks at the same time where a CPU runs an engine.
-        refine: Threshold of a recurrent model's cleaning; ``None``: the model's own.
+        part: Of a model that cleans first, the part that is wanted; ``None``: all of it.
     """
 
     path: Path
@@ -37,7 +37,7 @@ class Sessions:
     half: bool
     options: Options
     cpu_streams: int
-    refine: float | None = None
+    part: Part | None = None
     _taken: AnyBackend | None = field(default=None, init=False)
 
     def __call__(self, tile: Size) -> Session:
@@ -51,7 +51,7 @@ class Sessions:
             sha256=self.sha256,
             shapes=self.shapes(tile[0] * self.cell, tile[1] * self.cell),
             half=self.half,
-            refine=self.refine,
+            part=self.part,
             device_index=self.options.device_index,
             engine_folder=self.options.engines,
             streams=self.cpu_streams,

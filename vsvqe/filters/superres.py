@@ -1,20 +1,22 @@
 """``SuperRes``: enlarges video."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import vapoursynth as vs
 
-from ..cards import CLEAN_QUANTISER, Card, find, list_models
+from ..cards import CLEAN_QUANTISER, Card, ModelFile, find, list_models, newest
 from ..graph import planes as plane_graph
 from ..graph import scenes
 from ..graph.clips import ClipFacts, checked, facts
 from ..graph.guard import guarded
 from ..inference.backends import AnyBackend
-from ..inference.probe import ImageModel, SequenceModel, probe
+from ..inference.probe import probe
 from .file_model import by_file, checked_refine
-from .options import Options, errors_named, number
+from .options import Options, check_engine, errors_named, number
 from .quantiser import Weighing
 from .residual import prepared, residual
+from .scales import possible, to_reach, to_scale
 from .size import reduced, wanted_size
 
 DEFAULT_MODEL = "balanced"
@@ -51,21 +53,22 @@ def SuperRes(
     Args:
         clip: As for ``Deblock``: GRAY, YUV or RGB; integer of 8 to 16 bits, half or single float;
             constant format and size, at least 16x16; progressive.
-        scale: 2 or 4 with the shipped models (4 runs an x2 model twice). ``None`` takes the
-            model's own, and 2 of those that there are for both. For a file, its scale or a power
-            of it.
+        scale: 2, 4, 8 or 16 with the shipped models. ``None`` takes the model's own, and 2 of
+            those that there are for both 2 and 4. What no model gives by itself is made by as few
+            runs as it takes, the smallest step first: 8 by the models for 2 and then 4, or by one
+            for 2 three times. For a file, its scale or a power of it.
         model: Name of a shipped model (``vqe.list_models("superres")``), or a word of it, such as
             ``"balanced"``, ``"fast"`` or ``"real"`` (video of unknown history), which takes the
-            model made for the scale or size, or the nearest there is; or path of an ``.onnx``
+            model made for the scale or size, or several in turn; or path of an ``.onnx``
             image model (N x C x H x W, RGB or luma, float32 or float16, x1 to x4), or of a
             PyTorch checkpoint (``.pth``, ``.pt``, ``.ckpt``, ``.safetensors``) of an image or a
             recurrent network (BasicVSR, IconVSR, BasicVSR++, RealBasicVSR).
         detail: 0 is the faithful model, 1 its sibling that was trained for texture, which looks
             sharper and may be less true; values between mix linearly and cost both. Only for
             models whose card names such a sibling.
-        width: Instead of ``scale``: width of the result. The model runs as often as it takes to
-            exceed it, and a Spline36 reduction does the rest. With ``width`` or ``height`` alone,
-            the other follows from the clip's shape.
+        width: Instead of ``scale``: width of the result. As few runs as it takes reach or exceed
+            it, as for ``scale``, and a Spline36 reduction does the rest. With ``width`` or
+            ``height`` alone, the other follows from the clip's shape.
         height: Height of the result.
         qp: How coarsely the clip was quantised, as for ``Deblock``; ``None`` estimates it. Only
             for shipped models that go by it, which take as much away as they enlarge.
@@ -112,36 +115,35 @@ def SuperRes(
         if qp is not None:
             qp = number("qp", qp, 0.0, 51.0)
         size = wanted_size(clip, scale, width, height)
-        found = find(_named(model, scale, _enlargement(size, clip) if size else None), "superres")
-        kind: ImageModel | SequenceModel | None = None
-        if isinstance(found, Card):
-            own_scale = found.scale
-            models = _with_weights(found, detail)
-            _check_heeded(qp, [card for card, _ in models])
-        else:
-            _check_heeded(qp, [])
-            kind = probe(found.path, found.sha256)
-            own_scale = kind.scale
+        shipped = _shipped(model)
+        clip_facts = facts(clip)
+        if isinstance(shipped, ModelFile):
+            check_engine(shipped, str(model), options.backend)
+            kind = probe(shipped.path, shipped.sha256)
             if detail:
                 raise ValueError(
                     f"detail={detail!r} needs a shipped model that has a sibling for it; "
                     f"{str(model)!r} is a file"
                 )
-        refine = checked_refine(refine, kind, str(model))
-        passes = _passes_to(size, clip, own_scale, str(model)) if size else None
-        clip_facts = facts(clip)
-        result = clip if isinstance(found, Card) else guarded(clip, "SuperRes", finite=False)
-        for _ in range(_passes(scale, own_scale, str(model)) if passes is None else passes):
-            if isinstance(found, Card):
+            _check_heeded(qp, [])
+            refine = checked_refine(refine, kind, str(model))
+            result = guarded(clip, "SuperRes", finite=False)
+            for _ in _steps([kind.scale], scale, size, clip, str(model)):
+                larger = by_file(
+                    result, clip_facts, shipped, kind, options, refine=refine, name="SuperRes"
+                )
+                result = larger.std.CopyFrameProps(result)
+        else:
+            checked_refine(refine, None, str(model))
+            steps = _steps(shipped, scale, size, clip, str(model))
+            check_engine(shipped[steps[0]], str(model), options.backend)
+            runs = [_with_weights(shipped[step], detail) for step in steps]
+            _check_heeded(qp, [card for card, _ in runs[0]])
+            result = clip
+            for models in runs:
                 result = _by_residual(result, clip_facts, models, options, qp)
                 # What the first run did not take away is for no other to find.
                 qp = CLEAN_QUANTISER
-            else:
-                assert kind is not None
-                larger = by_file(
-                    result, clip_facts, found, kind, options, refine=refine, name="SuperRes"
-                )
-                result = larger.std.CopyFrameProps(result)
         return reduced(result, clip, size, clip_facts) if size else result
 
 
@@ -160,75 +162,83 @@ def goes_by_quantiser(
         >>> goes_by_quantiser("balanced", 2), goes_by_quantiser("model.onnx")
         (True, False)
     """
-    name = str(_named(model, scale, None))
-    return any(
-        run.heeds_quantiser
-        for card in list_models("superres")
-        # Of a model without a sibling, the filter itself refuses ``detail``.
-        if card.name == name and (card.detail or not detail)
-        for run, _ in _with_weights(card, detail)
-    )
+    named = {card.scale: card for card in list_models("superres") if card.name == str(model)}
+    found = _made(str(model)) or named
+    # Where the filter itself refuses the model or the scale, or knows no sibling, nothing counts.
+    steps = (min(found),) if found and scale is None else to_scale(found, scale or 0)
+    if steps is None or (detail and found[steps[0]].detail is None):
+        return False
+    return any(run.heeds_quantiser for run, _ in _with_weights(found[steps[0]], detail))
 
 
-def _named(model: str | Path, scale: object, needed: float | None) -> str | Path:
-    """Returns the shipped model that a variant stands for, at a scale or size.
+def _shipped(model: str | Path) -> ModelFile | dict[int, Card]:
+    """Returns the file that a user named, or the shipped models by their scales."""
+    made = _made(str(model))
+    if made:
+        # Their files are looked at, too.
+        return {scale: _card(card.name) for scale, card in made.items()}
+    found = find(model, "superres")
+    return {found.scale: found} if isinstance(found, Card) else found
+
+
+def _made(variant: str) -> dict[int, Card]:
+    """Returns the newest models of a variant, by their scales."""
+    cards = newest(card for card in list_models("superres") if card.variant == variant)
+    return {card.scale: card for card in cards}
+
+
+def _card(name: str) -> Card:
+    found = find(name, "superres")
+    assert isinstance(found, Card)
+    return found
+
+
+def _steps(
+    own: Collection[int],
+    scale: object,
+    size: tuple[int, int] | None,
+    clip: vs.VideoNode,
+    model: str,
+) -> tuple[int, ...]:
+    """Returns the scales of the models that run one after the other.
 
     Args:
-        model: As the user gave it; what is no variant comes back as it is.
+        own: Scales of the models that there are.
         scale: As the user gave it.
-        needed: Least enlargement for the size asked for, if there is one.
+        size: That is asked for, if it is one.
+        clip: To be enlarged.
+        model: As the user gave it.
+
+    Raises:
+        ValueError: The scale, or the size, can't be had.
     """
-    made = {
-        card.scale: card.name  # of several versions the last
-        for card in list_models("superres")
-        if card.variant == str(model)
-    }
-    if not made:
-        return model
-    enough = [own for own in made if own == scale or (needed and own >= needed)]
-    # Otherwise in several runs, which the smallest steps suit best.
-    return made[min(enough or made)]
-
-
-_MOST_SCALE = 16
-
-
-def _powers(own: int) -> list[int]:
-    """Returns the scales that a model can give."""
-    return [own] if own == 1 else [own**n for n in range(1, 5) if own**n <= _MOST_SCALE]
-
-
-def _passes(scale: int | None, own: int, model: str) -> int:
-    """Returns how often a model has to run for a scale: once for its own, twice for its square."""
+    most = possible(own)
+    if size is not None:
+        needed = _enlargement(size, clip)
+        steps = to_reach(own, needed)
+        if steps is None:
+            raise ValueError(
+                f"{size[0]}x{size[1]} is {needed:.3g} times the clip's {clip.width}x{clip.height}, "
+                f"and model {model!r} gives {most[-1]} at most"
+            )
+        return steps
     if scale is None:
-        return 1
+        return (min(own),)
     if isinstance(scale, bool) or not isinstance(scale, int):
         raise ValueError(f"scale={scale!r} must be a whole number")
-    possible = _powers(own)
-    if scale not in possible:
+    steps = to_scale(own, scale)
+    if steps is None:
         raise ValueError(
             f"scale={scale} can't be had with model {model!r}, which gives "
-            f"{', '.join(map(str, possible))}; choose one of these, or give width= or height="
+            f"{', '.join(map(str, most))}; choose one of these, or give width= or height="
         )
-    return possible.index(scale) + 1
+    return steps
 
 
 def _enlargement(size: tuple[int, int], clip: vs.VideoNode) -> float:
     """Returns by how much a clip must be enlarged to have no side too small."""
     width, height = size
     return max(width / int(clip.width), height / int(clip.height))
-
-
-def _passes_to(size: tuple[int, int], clip: vs.VideoNode, own: int, model: str) -> int:
-    """Returns how often a model has to run to reach a size."""
-    needed = _enlargement(size, clip)
-    for passes, scale in enumerate(_powers(own), 1):
-        if scale >= needed:
-            return passes
-    raise ValueError(
-        f"{size[0]}x{size[1]} is {needed:.3g} times the clip's {clip.width}x{clip.height}, and "
-        f"model {model!r} gives {_powers(own)[-1]} at most"
-    )
 
 
 def _with_weights(card: Card, detail: float) -> list[tuple[Card, float]]:
@@ -241,8 +251,7 @@ def _with_weights(card: Card, detail: float) -> list[tuple[Card, float]]:
             f"detail={detail!r}: model {card.name!r} has no sibling trained for texture; "
             + (f"these have one: {', '.join(siblings)}" if siblings else "no shipped model has one")
         )
-    sibling = find(card.detail, "superres")
-    assert isinstance(sibling, Card)
+    sibling = _card(card.detail)
     if detail == 1.0:
         return [(sibling, 1.0)]
     return [(card, 1.0 - detail), (sibling, detail)]

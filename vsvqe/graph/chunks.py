@@ -109,7 +109,10 @@ def in_chunks(
                 process(scene, pictures[start:end])
             except Exception as error:
                 span = f"{n * length} to {n * length + len(results) - 1}"
-                raise vs.Error(f"{name}: frames {span}: {error}") from error
+                text = f"{name}: frames {span}: {error}"
+                # The core takes UTF-8 alone, of causes too; names of files may hold other bytes.
+                told = text.encode(errors="backslashreplace").decode()
+                raise vs.Error(told) from (error if told == text else None)
         size = sum(array.nbytes for picture in pictures for array in picture)
         memory.produced(len(pictures), size)
         if length == 1:

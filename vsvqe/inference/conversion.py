@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .engines import stem
 from .errors import BackendUnavailable, InferenceError
 from .packages import installed_version
 from .stdout import on_main_thread, stdout_discarded
@@ -61,7 +62,7 @@ def as_onnx(request: SessionRequest) -> SessionRequest:
         ModelError: The file is not a checkpoint that can be used.
     """
     folder = request.engine_folder or _scratch()
-    path = folder / f"{request.model.stem}-{_key(request)[:24]}.onnx"
+    path = folder / f"{stem(request.model)}-{_key(request)[:24]}.onnx"
     with _lock:
         found = _known.get(path)
         if found is None or (isinstance(found, tuple) and not path.is_file()):
@@ -91,7 +92,7 @@ def as_steps(request: SessionRequest) -> dict[str, SessionRequest]:
 
     checkpoint = load(request.model, request.sha256)
     _, _, _, height, width = request.shapes[0][1]
-    name = f"{request.model.stem}-{_key(request)[:24]}"
+    name = f"{stem(request.model)}-{_key(request)[:24]}"
     folder = (request.engine_folder or _scratch()) / f"{name}-{width}x{height}"
     wanted = steps(checkpoint.network, height, width)
     with _lock:
@@ -105,15 +106,17 @@ def as_steps(request: SessionRequest) -> dict[str, SessionRequest]:
                 _steps_refused[name] = _refusal(request, checkpoint, reason)
         if name in _steps_refused:
             raise BackendUnavailable(_steps_refused[name])
+    if request.part is not None:
+        cleaning = request.part == "cleaning"
+        wanted = {name: step for name, step in wanted.items() if (name == "cleaning") == cleaning}
     return {
         name: dataclasses.replace(
             request,
             model=folder / f"{name}.onnx",
             sha256=hashlib.sha256((folder / f"{name}.onnx").read_bytes()).hexdigest(),
             shapes=tuple(step.inputs.items()),
-            # Places to sample at, in hundreds of pixels, do not fit half precision.
-            half=False,
-            refine=None,
+            half=request.half and not step.exact,
+            part=None,
             in_turns=True,
         )
         for name, step in wanted.items()
@@ -338,4 +341,4 @@ def _key(request: SessionRequest) -> str:
         f"example={_EXAMPLE}",
         *(f"{package}={installed_version(package)}" for package in ("vsvqe", "torch", "spandrel")),
     ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\n".join(parts).encode(errors="surrogatepass")).hexdigest()

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -30,8 +31,15 @@ def check_folder(folder: Path) -> None:
     """Creates the folder if need be and checks that engines can be written there.
 
     Raises:
-        InferenceError: It can't be created or written to.
+        InferenceError: It can't be created or written to, or engines can't be told its name.
     """
+    try:
+        str(folder.resolve()).encode()
+    except UnicodeEncodeError as error:
+        raise InferenceError(
+            f"engine_folder={str(folder)!r} is no UTF-8 in full, and engines take no other names; "
+            "name a folder that is, or leave it out"
+        ) from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -41,6 +49,14 @@ def check_folder(folder: Path) -> None:
             f"engine_folder={str(folder)!r} can't be written to ({error.strerror or error}); "
             "name a folder that can, or leave it out"
         ) from error
+
+
+def stem(model: Path) -> str:
+    """Returns the name of a model's file without its suffix, for files that are made of it.
+
+    Bytes that are no UTF-8 are legal in a name on Linux; most engines can't be told them.
+    """
+    return re.sub("[\ud800-\udfff]", "_", model.stem)
 
 
 @contextlib.contextmanager
@@ -91,7 +107,7 @@ def _key(request: SessionRequest, backend: AnyBackend, engine: str) -> str:
     if isinstance(backend, TensorRT):
         parts.append(_gpu(request.device_index))
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
-    return f"{request.model.stem}-{digest}"
+    return f"{stem(request.model)}-{digest}"
 
 
 @cache

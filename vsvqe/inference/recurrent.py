@@ -10,6 +10,7 @@ from .session import Array, Session, SessionRequest
 
 type _Planes = NDArray[np.float32]
 
+_CLEANING = "cleaning"
 _ON, _OFF = np.ones((1, 1, 1, 1), np.float32), np.zeros((1, 1, 1, 1), np.float32)
 
 
@@ -20,22 +21,14 @@ class StepSession:
         self,
         requests: Mapping[str, SessionRequest],
         open_step: Callable[[SessionRequest], Session],
-        *,
-        most_passes: int,
-        threshold: float,
     ) -> None:
         """Opens the sessions.
 
         Args:
             requests: Of the files that ``conversion.as_steps`` made, by the name of the step.
             open_step: Opens one of them.
-            most_passes: Passes of the cleaning, at most.
-            threshold: Mean change, in 255ths, below which it is not repeated.
         """
         self._steps = _Steps(requests, open_step)
-        self._cleans = "cleaning" in requests
-        self._most_passes = most_passes
-        self._threshold = threshold
         self.description = f"{self._steps.description}, frame by frame"
 
     def run(self, arrays: Sequence[Array], out: Sequence[_Planes]) -> None:
@@ -50,19 +43,15 @@ class StepSession:
         # Each frame with an axis of its own, as the steps take them.
         (run,), (results,) = (array[0][:, None] for array in arrays), (a[0][:, None] for a in out)
         frames: _Planes = np.ascontiguousarray(run, np.float32)
-        propagate = _propagation(self._steps.names)
-        propagate(self._steps, self._cleaned(frames) if self._cleans else frames, results)
-
-    def _cleaned(self, frames: _Planes) -> _Planes:
-        """Cleans a run, again while a pass changes it by the threshold or more."""
-        passes, change = 0, np.inf
-        while passes < self._most_passes and change >= self._threshold / 255.0:
-            cleaner = np.empty(frames.shape, np.float32)
+        if _CLEANING in self._steps.names:
+            alone = self._steps.names == [_CLEANING]
+            cleaner = results if alone else np.empty(frames.shape, np.float32)
             for frame, target in zip(frames, cleaner, strict=True):
-                self._steps.run("cleaning", [frame], target)
-            passes, change = passes + 1, float(np.abs(cleaner - frames).mean(dtype=np.float64))
+                self._steps.run(_CLEANING, [frame], target)
+            if alone:
+                return
             frames = cleaner
-        return frames
+        _propagation(self._steps.names)(self._steps, frames, results)
 
 
 class _Steps:
@@ -75,7 +64,8 @@ class _Steps:
     ) -> None:
         self._shapes = {name: dict(request.shapes) for name, request in requests.items()}
         self._sessions = {name: open_step(request) for name, request in requests.items()}
-        self.description = self._sessions["flow"].description
+        # The last one's, which is in half precision where that is allowed.
+        self.description = list(self._sessions.values())[-1].description
 
     @property
     def names(self) -> list[str]:
@@ -116,25 +106,23 @@ def _bidirectional(
     """
     length = len(frames)
     besides = refill or [()] * length
-    state_shape, flow_shape = steps.shape("back", "state"), steps.shape("back", "flow")
+    state_shape = steps.shape("back", "state")
     later = np.empty((length, *state_shape), np.float32)
-    flow, still = np.empty(flow_shape, np.float32), np.zeros(flow_shape, np.float32)
-    blank = np.zeros(state_shape, np.float32)
+    flow = np.empty(steps.shape("align", "flow"), np.float32)
+    # Zero before there is anything to bring.
+    brought = np.zeros(state_shape, np.float32)
     for t in reversed(range(length)):
-        if t == length - 1:
-            steps.run("back", [frames[t], blank, still, *besides[t]], later[t])
-            continue
-        steps.run("flow", [frames[t], frames[t + 1]], flow)
-        steps.run("back", [frames[t], later[t + 1], flow, *besides[t]], later[t])
-    # The state that is read and the one that is written take turns.
-    state, following = blank, np.empty_like(blank)
+        if t < length - 1:
+            steps.run("flow", [frames[t], frames[t + 1]], flow)
+            steps.run("align", [later[t + 1], flow], brought)
+        steps.run("back", [frames[t], brought, *besides[t]], later[t])
+    brought[...] = 0.0
+    state = np.empty_like(brought)
     for t in range(length):
         if t > 0:
             steps.run("flow", [frames[t], frames[t - 1]], flow)
-        carried = [state, flow if t > 0 else still]
-        inputs = [frames[t], later[t], *carried, *besides[t]]
-        steps.run("onward", inputs, results[t], following)
-        state, following = following, state
+            steps.run("align", [state, flow], brought)
+        steps.run("onward", [frames[t], later[t], brought, *besides[t]], results[t], state)
 
 
 def _coupled(steps: _Steps, frames: _Planes, results: _Planes) -> None:
@@ -165,8 +153,9 @@ def _grid(steps: _Steps, frames: _Planes, results: _Planes) -> None:
     """BasicVSR++'s: several branches in turn, each of which sees what the former ones left."""
     branches = [name for name in steps.names if name.startswith(("backward", "forward"))]
     state_shape = steps.shape("picture", "features_0")
-    flow_shape = steps.shape(branches[0], "flow")
+    flow_shape = steps.shape(f"align_{branches[0]}", "flow")
     blank, still = np.zeros(state_shape, np.float32), np.zeros(flow_shape, np.float32)
+    brought = np.empty_like(blank)
     features = [[np.empty_like(blank)] for _ in frames]
     for frame, (spatial,) in zip(frames, features, strict=True):
         steps.run("features", [frame], spatial)
@@ -189,8 +178,10 @@ def _grid(steps: _Steps, frames: _Planes, results: _Planes) -> None:
             flow = to[t, order[i - 1]] if i > 0 else still
             following = to[order[i - 1], order[i - 2]] if i > 1 else still
             known = [_ON if i > 0 else _OFF, _ON if i > 1 else _OFF]
+            inputs = [features[t][0], near, far, flow, following, *known]
+            steps.run(f"align_{branch}", inputs, brought)
             states.append(np.empty_like(blank))
-            steps.run(branch, [*features[t], near, far, flow, following, *known], states[-1])
+            steps.run(branch, [*features[t], brought], states[-1])
         for t, state in zip(order, states, strict=True):
             features[t].append(state)
     for frame, found, result in zip(frames, features, results, strict=True):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,10 @@ from .stdout import stdout_to_stderr
 logger = logging.getLogger(__name__)
 
 type Array = NDArray[Any]
+
+
+type Part = Literal["cleaning", "enlarging"]
+"""One pass of RealBasicVSR's cleaning, frames in and out, or what enlarges them."""
 
 
 class Session(Protocol):
@@ -54,8 +58,8 @@ class SessionRequest:
     """Name and fixed shape of every input, in the model's order."""
     half: bool
     """Whether the backend may compute in half precision (bf16 or fp16) where it is faster."""
-    refine: float | None = None
-    """Threshold of RealBasicVSR's dynamic refinement, in 255ths; ``None``: the network's own."""
+    part: Part | None = None
+    """The part of a RealBasicVSR checkpoint that is wanted; ``None``: the whole network."""
     in_turns: bool = False
     """Whether it is a part that runs in turns with others, whose memory it may use."""
     device_index: int = 0
@@ -175,16 +179,10 @@ def _is_run(request: SessionRequest) -> bool:
 def _in_steps(
     request: SessionRequest, backend: OnnxCpu | OnnxCuda | TensorRT | OpenVino
 ) -> Session:
-    from ..nets.realbasicvsr import DEFAULT_THRESHOLD, MOST_PASSES
     from .conversion import as_steps
     from .recurrent import StepSession
 
-    return StepSession(
-        as_steps(request),
-        lambda step: _on_onnx_engine(step, backend),
-        most_passes=MOST_PASSES,
-        threshold=DEFAULT_THRESHOLD if request.refine is None else request.refine,
-    )
+    return StepSession(as_steps(request), lambda step: _on_onnx_engine(step, backend))
 
 
 def _on_onnx_engine(

@@ -39,14 +39,11 @@ class TorchSession:
         self._device = _device(backend.device, request.device_index)
         self._dtype = _dtype(checkpoint, self._device, request.half)
         self._threads = backend.threads
-        network = copy.deepcopy(checkpoint.network)
-        if request.refine is not None:
-            if not isinstance(network, RealBasicVSR):
-                raise ModelError(
-                    f"refine={request.refine!r} is for RealBasicVSR; {request.model.name} is "
-                    f"{checkpoint.architecture}"
-                )
-            network.threshold = request.refine
+        network = checkpoint.network
+        if request.part is not None:
+            assert isinstance(network, RealBasicVSR)
+            network = network.part(request.part)
+        network = copy.deepcopy(network)
         try:
             network = network.to(self._device, self._dtype)
             self._network = network.to(memory_format=torch.channels_last)

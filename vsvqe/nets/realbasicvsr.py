@@ -7,6 +7,7 @@ Chan, Zhou, Xu and Loy, "Investigating tradeoffs in real-world video super-resol
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,21 @@ MOST_PASSES = 3
 DEFAULT_THRESHOLD = 255.0
 
 __all__ = ["DEFAULT_THRESHOLD", "MOST_PASSES", "SCALE", "RealBasicVSR"]
+
+
+class CleaningPass(nn.Module):
+    """One pass of the cleaning over a run of frames."""
+
+    def __init__(self, image_cleaning: nn.Module) -> None:
+        """Takes the layers of a network."""
+        super().__init__()
+        self.image_cleaning = image_cleaning
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Returns cleaner frames `[N, T, 3, H, W]`."""
+        # Frame by frame: all together would need gigabytes.
+        cleaner = [frame + self.image_cleaning(frame) for frame in frames.unbind(dim=1)]
+        return torch.stack(cleaner, dim=1)
 
 
 class RealBasicVSR(nn.Module):
@@ -50,6 +66,10 @@ class RealBasicVSR(nn.Module):
             ResidualStack(3, channels, cleaning_blocks), convolution(channels, 3)
         )
         self.basicvsr = BasicVSR(channels, blocks)
+
+    def part(self, name: Literal["cleaning", "enlarging"]) -> nn.Module:
+        """Returns what cleans frames `[N, T, 3, H, W]` once, or what enlarges cleaned ones."""
+        return CleaningPass(self.image_cleaning) if name == "cleaning" else self.basicvsr
 
     def cleaned(self, frames: Tensor) -> tuple[Tensor, int]:
         """Returns the cleaned frames and how many passes it took.

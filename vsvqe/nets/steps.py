@@ -2,7 +2,8 @@
 
 Engines that run fixed graphs have no good loops, and a graph of a whole run would hold every layer
 once for each frame. So each step is a graph, and who runs them carries the state from one to the
-next: runs may then be of any length.
+next: runs may then be of any length. What samples features elsewhere is a step of its own: places,
+in hundreds of pixels, do not fit half precision, in which everything else may be computed.
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ class Step(NamedTuple):
         network: Takes and returns tensors whose first axis is 1.
         inputs: Shape by name, in order.
         outputs: Names of the results, in order.
+        exact: Whether it samples, and so needs single precision.
     """
 
     network: nn.Module
     inputs: Mapping[str, tuple[int, ...]]
     outputs: tuple[str, ...]
+    exact: bool = False
 
 
 class Cleaning(nn.Module):
@@ -52,6 +55,14 @@ class Cleaning(nn.Module):
         return cleaner
 
 
+class Aligned(nn.Module):
+    """What a flow brings to a frame."""
+
+    def forward(self, state: Tensor, flow: Tensor) -> Tensor:
+        """Returns the state `[1, C, H, W]` of another frame, sampled where a flow points to."""
+        return warped(state, flow)
+
+
 class Back(nn.Module):
     """The state of a frame from that of the next one."""
 
@@ -60,15 +71,14 @@ class Back(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, frame: Tensor, state: Tensor, flow: Tensor) -> Tensor:
+    def forward(self, frame: Tensor, state: Tensor) -> Tensor:
         """Returns the state `[1, C, H, W]`.
 
         Args:
             frame: `[1, 3, H, W]`.
-            state: Of the next frame; zero after the last one.
-            flow: To the next frame, `[1, 2, H, W]`.
+            state: Of the next frame, brought to this one; zero after the last one.
         """
-        return self.network.back(frame, warped(state, flow))
+        return self.network.back(frame, state)
 
 
 class Onward(nn.Module):
@@ -79,18 +89,15 @@ class Onward(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(
-        self, frame: Tensor, later: Tensor, state: Tensor, flow: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, frame: Tensor, later: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the enlarged picture `[1, 3, 4H, 4W]` and the state `[1, C, H, W]`.
 
         Args:
             frame: `[1, 3, H, W]`.
             later: What ``Back`` gave for it.
-            state: Of the frame before; zero before the first one.
-            flow: To the frame before, `[1, 2, H, W]`.
+            state: Of the frame before, brought to this one; zero before the first one.
         """
-        return self.network.onward(frame, later, warped(state, flow))
+        return self.network.onward(frame, later, state)
 
 
 class BackWithRefill(nn.Module):
@@ -101,19 +108,15 @@ class BackWithRefill(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(
-        self, frame: Tensor, state: Tensor, flow: Tensor, refill: Tensor, key: Tensor
-    ) -> Tensor:
+    def forward(self, frame: Tensor, state: Tensor, refill: Tensor, key: Tensor) -> Tensor:
         """Returns the state `[1, C, H, W]`.
 
         Args:
             frame: `[1, 3, H, W]`.
-            state: Of the next frame; zero after the last one.
-            flow: To the next frame, `[1, 2, H, W]`.
+            state: Of the next frame, brought to this one; zero after the last one.
             refill: Features of a key frame.
             key: 1 if the frame is one, else 0: `[1, 1, 1, 1]`.
         """
-        state = warped(state, flow)
         fused = self.network.backward_fusion(torch.cat((state, refill), dim=1))
         return self.network.back(frame, torch.lerp(state, fused, key))
 
@@ -127,10 +130,9 @@ class OnwardWithRefill(nn.Module):
         self.network = network
 
     def forward(
-        self, frame: Tensor, later: Tensor, state: Tensor, flow: Tensor, refill: Tensor, key: Tensor
+        self, frame: Tensor, later: Tensor, state: Tensor, refill: Tensor, key: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Returns the enlarged picture and the state; see ``Onward`` and ``BackWithRefill``."""
-        state = warped(state, flow)
         fused = self.network.forward_fusion(torch.cat((state, refill), dim=1))
         return self.network.onward(frame, later, torch.lerp(state, fused, key))
 
@@ -149,8 +151,42 @@ class Motion(nn.Module):
         return flow
 
 
+class BranchAligned(nn.Module):
+    """What a branch of BasicVSR++ brings to a frame from the two frames before."""
+
+    def __init__(self, network: BasicVSRPlusPlus, name: str) -> None:
+        """Takes its layers from a network."""
+        super().__init__()
+        self.network = network
+        self.name = name
+
+    def forward(
+        self,
+        own: Tensor,
+        near: Tensor,
+        far: Tensor,
+        flow: Tensor,
+        following: Tensor,
+        one: Tensor,
+        two: Tensor,
+    ) -> Tensor:
+        """Returns the state `[1, C, H, W]` that the branch begins with at a frame.
+
+        Args:
+            own: The frame's own features.
+            near: State of the frame before, in the order of the branch.
+            far: Of the one before that.
+            flow: To the frame before, `[1, 2, H, W]`.
+            following: From there to the one before that.
+            one: 1 if there is a frame before, else 0: `[1, 1, 1, 1]`.
+            two: 1 if there is one before that.
+        """
+        motion = (flow, two * (flow + warped(following, flow)))
+        return one * self.network.aligned(self.name, own, (near, far), motion)
+
+
 class Branch(nn.Module):
-    """A frame's state in one branch of BasicVSR++ from those of the two frames before."""
+    """A frame's state in one branch of BasicVSR++."""
 
     def __init__(self, network: BasicVSRPlusPlus, name: str) -> None:
         """Takes its layers from a network."""
@@ -162,14 +198,9 @@ class Branch(nn.Module):
         """Returns the state `[1, C, H, W]`.
 
         Args:
-            inputs: The frame's features so far, each as large; then the state of the frame before
-                in the order of the branch and of the one before that; the flow to the former, and
-                from there to the latter, `[1, 2, H, W]`; and for each of the two 1 if there is such
-                a frame, else 0: `[1, 1, 1, 1]`.
+            inputs: The frame's features so far, each as large, and what ``BranchAligned`` gave.
         """
-        *features, near, far, flow, following, one, two = inputs
-        motion = (flow, two * (flow + warped(following, flow)))
-        state = one * self.network.aligned(self.name, features[0], (near, far), motion)
+        *features, state = inputs
         return self.network.refined(self.name, features, state)
 
 
@@ -195,10 +226,10 @@ def steps(network: nn.Module, height: int, width: int) -> dict[str, Step]:
         width: Of the frames.
 
     Returns:
-        Its steps by name. Of a ``BasicVSR``: ``"flow"``, ``"back"`` and ``"onward"``; of a
-        ``RealBasicVSR`` ``"cleaning"`` too, of an ``IconVSR`` ``"refill"``, for frames whose sides
-        are the next multiples of 4. Of a ``BasicVSRPlusPlus``: ``"flow"``, ``"features"``, one for
-        each branch, in their order, and ``"picture"``.
+        Its steps by name. Of a ``BasicVSR``: ``"flow"``, ``"align"``, ``"back"`` and ``"onward"``;
+        of a ``RealBasicVSR`` ``"cleaning"`` too, of an ``IconVSR`` ``"refill"``, for frames whose
+        sides are the next multiples of 4. Of a ``BasicVSRPlusPlus``: ``"flow"``, ``"features"``,
+        two for each branch, in their order, and ``"picture"``.
 
     Raises:
         ValueError: The network is none of these.
@@ -208,19 +239,19 @@ def steps(network: nn.Module, height: int, width: int) -> dict[str, Step]:
         >>> from vsvqe.nets.basicvsr import BasicVSR
         >>> from vsvqe.nets.steps import steps
         >>> list(steps(BasicVSR(channels=8, blocks=1), 16, 24))
-        ['flow', 'back', 'onward']
+        ['flow', 'align', 'back', 'onward']
     """
     picture = (1, 3, height, width)
     if isinstance(network, RealBasicVSR):
         cleaning = Step(Cleaning(network), {"picture": picture}, ("cleaner",))
         return {"cleaning": cleaning, **steps(network.basicvsr, height, width)}
     if isinstance(network, BasicVSR):
-        state, flow = (1, network.channels, height, width), (1, 2, height, width)
-        carried = {"state": state, "flow": flow}
-        later = {"frame": picture, "later": state, **carried}
+        state = (1, network.channels, height, width)
+        later = {"frame": picture, "later": state, "state": state}
         return {
             "flow": _flow(network.spynet, picture),
-            "back": Step(Back(network), {"frame": picture, **carried}, ("later",)),
+            "align": _align(state),
+            "back": Step(Back(network), {"frame": picture, "state": state}, ("later_out",)),
             "onward": Step(Onward(network), later, ("result", "state_out")),
         }
     # Imported here: torchvision, which brings their convolution, takes a moment.
@@ -235,18 +266,24 @@ def steps(network: nn.Module, height: int, width: int) -> dict[str, Step]:
 
 
 def _flow(network: nn.Module, picture: tuple[int, ...]) -> Step:
-    return Step(network, {"first": picture, "second": picture}, ("flow_out",))
+    return Step(network, {"first": picture, "second": picture}, ("flow_out",), exact=True)
+
+
+def _align(state: tuple[int, ...]) -> Step:
+    flow = (1, 2, *state[2:])
+    return Step(Aligned(), {"state": state, "flow": flow}, ("aligned",), exact=True)
 
 
 def _of_iconvsr(network: IconVSR, height: int, width: int) -> dict[str, Step]:
     picture, state = (1, 3, height, width), (1, network.channels, height, width)
-    carried = {"state": state, "flow": (1, 2, height, width), "refill": state, "key": _SWITCH}
+    carried = {"state": state, "refill": state, "key": _SWITCH}
     window = (1, 2 * network.radius + 1, 3, height, width)
     later = {"frame": picture, "later": state, **carried}
     return {
         "flow": _flow(network.spynet, picture),
-        "refill": Step(network.edvr, {"window": window}, ("found",)),
-        "back": Step(BackWithRefill(network), {"frame": picture, **carried}, ("later",)),
+        "align": _align(state),
+        "refill": Step(network.edvr, {"window": window}, ("found",), exact=True),
+        "back": Step(BackWithRefill(network), {"frame": picture, **carried}, ("later_out",)),
         "onward": Step(OnwardWithRefill(network), later, ("result", "state_out")),
     }
 
@@ -256,16 +293,17 @@ def _of_basicvsrpp(network: BasicVSRPlusPlus, height: int, width: int) -> dict[s
     if not network.enlarges:
         height, width = height // 4, width // 4
     state, flow = (1, network.channels, height, width), (1, 2, height, width)
-    before = {"near": state, "far": state, "flow": flow, "following": flow}
+    before = {"own": state, "near": state, "far": state, "flow": flow, "following": flow}
     names = [f"features_{i}" for i in range(1 + len(network.deform_align))]
-    branches = {
-        branch: Step(
-            Branch(network, branch),
-            {**dict.fromkeys(names[: 1 + i], state), **before, "one": _SWITCH, "two": _SWITCH},
-            ("state",),
-        )
-        for i, branch in enumerate(network.deform_align)
-    }
+    branches: dict[str, Step] = {}
+    for i, branch in enumerate(network.deform_align):
+        inputs = before | {"one": _SWITCH, "two": _SWITCH}
+        aligned = Step(BranchAligned(network, branch), inputs, ("aligned",), exact=True)
+        features = dict.fromkeys([*names[: 1 + i], "state"], state)
+        branches |= {
+            f"align_{branch}": aligned,
+            branch: Step(Branch(network, branch), features, ("state_out",)),
+        }
     every = {"frame": picture, **dict.fromkeys(names, state)}
     return {
         "flow": _flow(Motion(network), picture),
