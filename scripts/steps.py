@@ -23,8 +23,10 @@ import vapoursynth as vs
 import vsvqe
 from vsvqe.cards import CLEAN_QUANTISER, Card
 from vsvqe.metrics.lpips import Lpips
-from vsvqe.training.codecs import avc, coded
-from vsvqe.training.store import Planes, decode
+from vsvqe.training.codecs import coded
+from vsvqe.training.decoding import decode
+from vsvqe.training.recipes import avc
+from vsvqe.training.store import Planes
 
 TIMES = 6
 CRF = 28
