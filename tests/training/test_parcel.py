@@ -50,7 +50,6 @@ def large(tmp_path_factory) -> Path:
     [
         ("cache", 1, DAMAGED[1]),
         ("cache", 2, DAMAGED[2]),
-        ("large", 4, DAMAGED[4]),
         ("large", 2, REAL[2]),
         ("large", 4, REAL[4]),
     ],

@@ -8,9 +8,10 @@
 #include "exported.h"
 #include "edges.h"
 
-/* Rows and columns around a point that it is known by. */
-#define SIDE 16
-#define WITH_EDGE (SIDE + 2)
+/* Columns and rows around a point that it is known by: as many columns as are computed at once. */
+#define COLUMNS 16
+#define ROWS 24
+#define AREA (COLUMNS * ROWS)
 /* Mean square of the gradient along which there is least of it, in codes a pixel: below, there is
  * nothing to follow. */
 static const float FLAT = 0.1f;
@@ -25,65 +26,67 @@ typedef struct {
     int64_t pitch, width, height;
 } picture;
 
-/* Returns where n x n pixels from (left, top) on are; mirrored beyond the edge, in `spare`. */
-static const uint8_t *pixels_at(const picture *of, int64_t left, int64_t top, int n, uint8_t *spare,
-                                int64_t *pitch) {
-    if (left >= 0 && top >= 0 && left + n <= of->width && top + n <= of->height) {
+/* Returns where pixels from (left, top) on are; mirrored beyond the edge, in `spare`. */
+static const uint8_t *pixels_at(const picture *of, int64_t left, int64_t top, int columns, int rows,
+                                uint8_t *spare, int64_t *pitch) {
+    if (left >= 0 && top >= 0 && left + columns <= of->width && top + rows <= of->height) {
         *pitch = of->pitch;
         return of->pixels + top * of->pitch + left;
     }
-    *pitch = n;
-    for (int j = 0; j < n; j++) {
+    *pitch = columns;
+    for (int j = 0; j < rows; j++) {
         const uint8_t *row = of->pixels + mapped(top + j, of->height, MIRROR) * of->pitch;
-        for (int i = 0; i < n; i++) spare[j * n + i] = row[mapped(left + i, of->width, MIRROR)];
+        for (int i = 0; i < columns; i++) spare[j * columns + i] = row[mapped(left + i, of->width, MIRROR)];
     }
     return spare;
 }
 
-/* Reads n x n points between pixels; (x, y) is the first. */
-static inline __attribute__((always_inline)) void between(const picture *of, float x, float y, int n,
+/* Reads points between pixels; (x, y) is the first. */
+static inline __attribute__((always_inline)) void between(const picture *of, float x, float y,
+                                                          int columns, int rows,
                                                           float *restrict out) {
-    uint8_t spare[(WITH_EDGE + 1) * (WITH_EDGE + 1)];
+    uint8_t spare[(COLUMNS + 3) * (ROWS + 3)];
     const float left = floorf(x), top = floorf(y), right = x - left, down = y - top;
     const float w00 = (1 - right) * (1 - down), w01 = right * (1 - down);
     const float w10 = (1 - right) * down, w11 = right * down;
     int64_t pitch;
-    const uint8_t *pixels = pixels_at(of, (int64_t)left, (int64_t)top, n + 1, spare, &pitch);
-    for (int j = 0; j < n; j++) {
+    const uint8_t *pixels =
+        pixels_at(of, (int64_t)left, (int64_t)top, columns + 1, rows + 1, spare, &pitch);
+    for (int j = 0; j < rows; j++) {
         const uint8_t *row = pixels + j * pitch, *next = row + pitch;
-        for (int i = 0; i < n; i++)
-            out[j * n + i] = w00 * (float)row[i] + w01 * (float)row[i + 1] + w10 * (float)next[i] +
-                             w11 * (float)next[i + 1];
+        for (int i = 0; i < columns; i++)
+            out[j * columns + i] = w00 * (float)row[i] + w01 * (float)row[i + 1] +
+                                   w10 * (float)next[i] + w11 * (float)next[i + 1];
     }
 }
 
 static float sum(const float *lanes) {
     float total = 0.0f;
-    for (int i = 0; i < SIDE; i++) total += lanes[i];
+    for (int i = 0; i < COLUMNS; i++) total += lanes[i];
     return total;
 }
 
 /* What is around a point, and how it changes to the right and downwards. */
 typedef struct {
-    float codes[SIDE * SIDE], right[SIDE * SIDE], down[SIDE * SIDE];
+    float codes[AREA], right[AREA], down[AREA];
     float xx, xy, yy;
 } surroundings;
 
 /* Returns whether there is something to follow. */
 static int known(const picture *of, float x, float y, surroundings *found) {
-    float around[WITH_EDGE * WITH_EDGE], xx[SIDE] = {0}, xy[SIDE] = {0}, yy[SIDE] = {0};
-    between(of, x - 1.0f, y - 1.0f, WITH_EDGE, around);
-    for (int j = 0; j < SIDE; j++) {
-        const float *a = around + j * WITH_EDGE, *b = a + WITH_EDGE, *c = b + WITH_EDGE;
-        for (int i = 0; i < SIDE; i++) {
+    float around[(COLUMNS + 2) * (ROWS + 2)], xx[COLUMNS] = {0}, xy[COLUMNS] = {0}, yy[COLUMNS] = {0};
+    between(of, x - 1.0f, y - 1.0f, COLUMNS + 2, ROWS + 2, around);
+    for (int j = 0; j < ROWS; j++) {
+        const float *a = around + j * (COLUMNS + 2), *b = a + COLUMNS + 2, *c = b + COLUMNS + 2;
+        for (int i = 0; i < COLUMNS; i++) {
             /* Scharr's derivatives. */
             const float dx = (3.0f * (a[i + 2] - a[i] + c[i + 2] - c[i]) + 10.0f * (b[i + 2] - b[i])) *
                              (1.0f / 32.0f);
             const float dy = (3.0f * (c[i] - a[i] + c[i + 2] - a[i + 2]) + 10.0f * (c[i + 1] - a[i + 1])) *
                              (1.0f / 32.0f);
-            found->codes[j * SIDE + i] = b[i + 1];
-            found->right[j * SIDE + i] = dx;
-            found->down[j * SIDE + i] = dy;
+            found->codes[j * COLUMNS + i] = b[i + 1];
+            found->right[j * COLUMNS + i] = dx;
+            found->down[j * COLUMNS + i] = dy;
             xx[i] += dx * dx;
             xy[i] += dx * dy;
             yy[i] += dy * dy;
@@ -93,25 +96,25 @@ static int known(const picture *of, float x, float y, surroundings *found) {
     const float apart = found->xx - found->yy;
     const float least = 0.5f * (found->xx + found->yy -
                                 sqrtf(apart * apart + 4.0f * found->xy * found->xy));
-    return least >= FLAT * SIDE * SIDE;
+    return least >= FLAT * AREA;
 }
 
 /* Whether a window that begins at (x, y) has anything of a picture. */
 static int within(const picture *of, float x, float y) {
-    return x >= -SIDE && y >= -SIDE && x < (float)of->width && y < (float)of->height;
+    return x >= -COLUMNS && y >= -ROWS && x < (float)of->width && y < (float)of->height;
 }
 
 /* Moves (x, y), where a window begins, to what looks like the surroundings; 0 if it is lost. */
 static int approached(const picture *to, const surroundings *from, float *x, float *y, int turns,
                       float enough) {
     const float power = from->xx * from->yy - from->xy * from->xy;
-    float last_x = 0.0f, last_y = 0.0f, seen[SIDE * SIDE];
+    float last_x = 0.0f, last_y = 0.0f, seen[AREA];
     for (int turn = 0; turn < turns; turn++) {
         if (!within(to, *x, *y)) return 0;
-        float along_x[SIDE] = {0}, along_y[SIDE] = {0};
-        between(to, *x, *y, SIDE, seen);
-        for (int j = 0; j < SIDE * SIDE; j += SIDE) {
-            for (int i = 0; i < SIDE; i++) {
+        float along_x[COLUMNS] = {0}, along_y[COLUMNS] = {0};
+        between(to, *x, *y, COLUMNS, ROWS, seen);
+        for (int j = 0; j < AREA; j += COLUMNS) {
+            for (int i = 0; i < COLUMNS; i++) {
                 const float off = seen[j + i] - from->codes[j + i];
                 along_x[i] += off * from->right[j + i];
                 along_y[i] += off * from->down[j + i];
@@ -139,28 +142,29 @@ static int approached(const picture *to, const surroundings *from, float *x, flo
  * places: where the points are found. found: whether they were. */
 EXPORTED void follow(const picture *from, const picture *to, int levels, const float *points,
                      float *places, uint8_t *found, int64_t count, int turns, float enough) {
-    const float half = 0.5f * (SIDE - 1);
+    const float across = 0.5f * (COLUMNS - 1), down = 0.5f * (ROWS - 1);
     surroundings around;
     for (int64_t n = 0; n < count; n++) {
         float x = 0.0f, y = 0.0f;
         found[n] = 1;
         for (int level = levels - 1; level >= 0; level--) {
             const float scale = 1.0f / (float)(1 << level);
-            const float own_x = points[2 * n] * scale - half, own_y = points[2 * n + 1] * scale - half;
+            const float own_x = points[2 * n] * scale - across;
+            const float own_y = points[2 * n + 1] * scale - down;
             if (level == levels - 1) {
-                x = places[2 * n] * scale - half;
-                y = places[2 * n + 1] * scale - half;
+                x = places[2 * n] * scale - across;
+                y = places[2 * n + 1] * scale - down;
             } else {
-                x = 2.0f * (x + half) - half;
-                y = 2.0f * (y + half) - half;
+                x = 2.0f * (x + across) - across;
+                y = 2.0f * (y + down) - down;
             }
             const int held = within(from + level, own_x, own_y) &&
                              known(from + level, own_x, own_y, &around) &&
                              approached(to + level, &around, &x, &y, turns, enough);
             if (level == 0) found[n] = held != 0;
         }
-        places[2 * n] = x + half;
-        places[2 * n + 1] = y + half;
+        places[2 * n] = x + across;
+        places[2 * n + 1] = y + down;
     }
 }
 
@@ -171,8 +175,8 @@ EXPORTED void correlate(const picture *from, const picture *to, const float *poi
     for (int64_t n = 0; n < count; n++) {
         float means[2] = {0}, powers[2] = {0}, common = 0.0f;
         const float x = (float)bounded(places[2 * n]), y = (float)bounded(places[2 * n + 1]);
-        between(from, points[2 * n] - AROUND, points[2 * n + 1] - AROUND, PATCH, own);
-        between(to, x - AROUND, y - AROUND, PATCH, other);
+        between(from, points[2 * n] - AROUND, points[2 * n + 1] - AROUND, PATCH, PATCH, own);
+        between(to, x - AROUND, y - AROUND, PATCH, PATCH, other);
         for (int i = 0; i < PATCH * PATCH; i++) {
             means[0] += own[i] / (PATCH * PATCH);
             means[1] += other[i] / (PATCH * PATCH);
