@@ -22,9 +22,10 @@ import vapoursynth as vs
 
 import vsvqe
 from vsvqe.cards import CLEAN_QUANTISER, Card
+from vsvqe.evaluation import pictures
+from vsvqe.evaluation.recipes import source
 from vsvqe.metrics.lpips import Lpips
 from vsvqe.training.codecs import coded
-from vsvqe.training.decoding import decode
 from vsvqe.training.recipes import avc
 from vsvqe.training.store import Planes
 
@@ -35,34 +36,6 @@ FIRST, FRAMES = 8, 5
 SEEN = slice(1, FRAMES - 1)
 
 type Way = Callable[[vs.VideoNode], vs.VideoNode]
-
-
-def from_planes(planes: Planes) -> vs.VideoNode:
-    """Returns planes of 8 bits as a clip of HD's colours."""
-    count, height, width = planes.y.shape
-    blank = vs.core.std.BlankClip(
-        format=vs.YUV420P8, width=width, height=height, length=count, keep=True
-    ).std.SetFrameProps(_Matrix=1, _Primaries=1, _Transfer=1, _Range=0, _ChromaLocation=0)
-
-    def fill(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        frame = f.copy()
-        for index, plane in enumerate((planes.y, planes.u, planes.v)):
-            np.copyto(np.asarray(frame[index]), plane[n])
-        return frame
-
-    return blank.std.ModifyFrame(blank, fill)
-
-
-def to_planes(clip: vs.VideoNode) -> Planes:
-    """Returns the planes of a clip."""
-    frames = [[np.array(frame[i]) for i in range(3)] for frame in clip.frames(close=True)]
-    return Planes(*(np.stack([frame[i] for frame in frames]) for i in range(3)))
-
-
-def to_rgb(clip: vs.VideoNode) -> np.ndarray:
-    """Returns the frames of a clip, T x H x W x 3."""
-    planes = to_planes(clip.resize.Bicubic(format=vs.RGB24))
-    return np.stack([planes.y, planes.u, planes.v], -1)
 
 
 def ways(variant: str, backend: str) -> dict[str, Way]:
@@ -97,26 +70,27 @@ def main() -> None:
     print("| clip | coded | variant | steps | PSNR-Y dB | LPIPS | seconds a frame |")
     print("|---|---|---|---|--:|--:|--:|")
     for name in options.clips:
-        planes = decode(options.data / "valid" / f"{name}.mp4")
-        original = from_planes(Planes(*(plane[FIRST : FIRST + FRAMES] for plane in planes)))
+        original = source(options.data / "valid" / f"{name}.mp4")[FIRST : FIRST + FRAMES]
         # Whole chroma samples, at a sixth too.
         across, down = (side % (2 * TIMES) for side in (original.width, original.height))
         original = original.std.Crop(right=across, bottom=down)
         width, height = original.width, original.height
         clean = original.resize.Bicubic(width // TIMES, height // TIMES)
-        bad = from_planes(coded(to_planes(clean), (avc(CRF),))[0])
-        luma, rgb = to_planes(original).y[SEEN].astype(float), to_rgb(original)[SEEN]
+        bad = pictures.as_clip(coded(Planes(*pictures.read(clean)), (avc(CRF),))[0], clean)
+        luma, rgb = pictures.read(original).y[SEEN].astype(float), pictures.rgb(original)[SEEN]
         for word, clip in (("no", clean), ("yes", bad)):
             for variant in options.variants:
                 bicubic = {"bicubic": lambda c, w=width, h=height: c.resize.Bicubic(w, h)}
                 for steps, way in (bicubic | ways(variant, options.backend)).items():
                     result = way(clip).resize.Spline36(width, height)
                     began = time.process_time()
-                    found = to_planes(result).y[SEEN]
+                    found = pictures.read(result)
                     taken = (time.process_time() - began) / FRAMES
-                    errors = ((found - luma) ** 2).mean((1, 2))
+                    errors = ((found.y[SEEN] - luma) ** 2).mean((1, 2))
                     decibels = np.mean(10 * np.log10(255**2 / errors))
-                    distance = lpips.distance(rgb, to_rgb(result)[SEEN]).mean()
+                    # What was computed, and not once more.
+                    seen = pictures.rgb(pictures.as_clip(found, original))
+                    distance = lpips.distance(rgb, seen[SEEN]).mean()
                     cells = [name, word, variant, steps, f"{decibels:.3f}", f"{distance:.4f}"]
                     print(f"| {' | '.join([*cells, f'{taken:.3f}'])} |", flush=True)
 

@@ -17,8 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..native import resample
-from ..native.library import available
+from .warp import sample
 
 type Plane = NDArray[Any]
 type Field = NDArray[np.int16]
@@ -26,7 +25,8 @@ type Field = NDArray[np.int16]
 type Kernel = Literal["bicubic", "bilinear"]
 """By which planes are resampled: Keys' with a = -0.75, or what takes a third of its time."""
 
-KERNELS: dict[Kernel, int] = {"bicubic": cv2.INTER_CUBIC, "bilinear": cv2.INTER_LINEAR}
+KERNELS: dict[Kernel, Literal["bicubic", "linear"]] = {"bicubic": "bicubic", "bilinear": "linear"}
+"""What ``warp.sample`` calls them."""
 
 
 class Step(NamedTuple):
@@ -126,7 +126,7 @@ def displacements(
             else:
                 points = total * np.float32(0.5)
                 points += _grid(top, left, height, width)
-                onward = _sampled(step, points, cv2.INTER_LINEAR).astype(np.float32)
+                onward = _read(step, points)
                 onward *= np.float32(1 / UNITS)
                 total = total + onward
         chain.append(total)
@@ -195,7 +195,7 @@ class Sampling:
         points = np.asarray(rows, np.float32)[2 * (top - above) : 2 * (bottom - above)]
         # Of the whole part, so that there is one grid for all its bands.
         points += _grid(self._top, self._left, 2 * height, 2 * width)[2 * top : 2 * bottom]
-        _sampled(plane, points, self._kernel, out)
+        sample(plane, points, out, kernel=self._kernel, edge="replicate")
 
     def chroma(self, planes: Sequence[Plane], out: Plane | None = None) -> Plane:
         """Does the same to chroma planes, each H / 2 x W / 2; gives one array of all of them."""
@@ -207,7 +207,7 @@ class Sampling:
             points = self._moved[top:bottom] * np.float32(0.5)
             points += _grid(self._top // 2, self._left // 2, height, width)[top:bottom]
             for plane, result in zip(planes, out, strict=True):
-                _sampled(plane, points, self._kernel, result[top:bottom])
+                sample(*(plane, points, result[top:bottom]), kernel=self._kernel, edge="replicate")
         return out
 
 
@@ -252,18 +252,12 @@ def samplings(
     return [None if field is None else Sampling(field, box, kernel) for field in moved]
 
 
-def _sampled(
-    plane: Plane, points: NDArray[np.float32], kernel: int, out: Plane | None = None
-) -> Plane:
-    if kernel == cv2.INTER_CUBIC and available(plane):
-        out = np.empty(points.shape[:2], plane.dtype) if out is None else out
-        x, y = points[..., 0], points[..., 1]
-        resample.gather(plane, x, y, out, edge="replicate", black=0.0, peak=np.inf)
-        return out
-    result: Plane = cv2.remap(  # type: ignore[call-overload]
-        plane, points, None, kernel, dst=out, borderMode=cv2.BORDER_REPLICATE
+def _read(step: Field, points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Reads a flow at places between those that it is known at."""
+    read = cv2.remap(  # type: ignore[call-overload]
+        step, points, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    return result
+    return np.asarray(read, np.float32)
 
 
 # Grids are kept in few sizes: parts of planes lie anywhere in them.

@@ -1,15 +1,13 @@
 """Copying what models take and give: see ``clamp.c``."""
 
 import ctypes
-from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .library import library
+from .library import function, placed
 
-_ARGUMENTS = [*[ctypes.c_void_p, ctypes.c_int64] * 2, *[ctypes.c_int64] * 2]
+_ARGUMENTS = (*[ctypes.c_void_p, ctypes.c_int64] * 2, *[ctypes.c_int64] * 2)
 
 
 def clamp(samples: NDArray[np.float32], out: NDArray[np.float32]) -> bool:
@@ -23,17 +21,7 @@ def clamp(samples: NDArray[np.float32], out: NDArray[np.float32]) -> bool:
         Whether all samples were finite; otherwise ``out`` is of no use.
     """
     height, width = samples.shape
-    finite = _function()(
-        *(samples.ctypes.data, samples.strides[0] // samples.itemsize),
-        *(out.ctypes.data, out.strides[0] // out.itemsize),
-        *(width, height),
+    finite = function("clamp", _ARGUMENTS, ctypes.c_int)(
+        *placed(samples), *placed(out), width, height
     )
     return bool(finite)
-
-
-@cache
-def _function() -> Callable[..., int]:
-    function = getattr(library(), "clamp")  # noqa: B009
-    function.argtypes = _ARGUMENTS
-    function.restype = ctypes.c_int
-    return function  # type: ignore[no-any-return]

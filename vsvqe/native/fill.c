@@ -41,17 +41,8 @@ static int any(const float *weight) {
     return found;
 }
 
-#define SAMPLE uint8_t
-#define SUFFIX _8
-#include "fill.c"
-
-#define SAMPLE uint16_t
-#define SUFFIX _16
-#include "fill.c"
-
-#define SAMPLE float
-#define SUFFIX _float
-#include "fill.c"
+#define THIS_FILE "fill.c"
+#include "types.h"
 
 #else
 
@@ -111,8 +102,5 @@ EXPORTED void NAMED(fill, SUFFIX)(SAMPLE *const *out, const int64_t *out_pitches
         }
     }
 }
-
-#undef SAMPLE
-#undef SUFFIX
 
 #endif

@@ -1,15 +1,15 @@
 """Blending other frames into planes: see ``fill.c``."""
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .library import function
+from .library import for_samples, function, placed
 
-_ARGUMENTS = [
+_ARGUMENTS = (
     *[ctypes.c_void_p] * 2,
     ctypes.c_int,
     *[ctypes.c_int64] * 2,
@@ -18,7 +18,7 @@ _ARGUMENTS = [
     *[ctypes.c_float] * 4,
     ctypes.c_void_p,
     ctypes.c_int,
-]
+)
 
 
 def fill(
@@ -53,20 +53,14 @@ def fill(
     height, width = out[0].shape
     own, own_pitches = _addresses(out)
     others, pitches = _addresses(theirs)
-    _function(out[0])(
+    function(for_samples("fill", out[0]), _ARGUMENTS)(
         *(own.ctypes.data, own_pitches.ctypes.data, len(out), width, height),
         *(numbers.ctypes.data, others.ctypes.data, pitches.ctypes.data, added.ctypes.data),
         *(len(lent), *steps, feather, peak, places.ctypes.data, len(regions)),
     )
 
 
-def _function(plane: NDArray[Any]) -> Callable[..., None]:
-    return function("fill", plane.dtype, tuple(_ARGUMENTS))
-
-
 def _addresses(planes: Sequence[NDArray[Any]]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """Returns where planes lie, and how many samples a row of each is from the next."""
-    return (
-        np.array([plane.ctypes.data for plane in planes], np.uint64),
-        np.array([plane.strides[0] // plane.itemsize for plane in planes], np.int64),
-    )
+    addresses, pitches = zip(*map(placed, planes), strict=True)
+    return np.array(addresses, np.uint64), np.array(pitches, np.int64)

@@ -40,10 +40,27 @@ def available(plane: NDArray[Any]) -> bool:
     return library() is not None and plane.dtype in _SUFFIXES and plane.strides[1] == plane.itemsize
 
 
+def placed(plane: NDArray[Any]) -> tuple[int, int]:
+    """Returns where a plane lies, and how many samples a row of it is from the next."""
+    return plane.ctypes.data, plane.strides[0] // plane.itemsize
+
+
+def for_samples(name: str, plane: NDArray[Any]) -> str:
+    """Returns the name of what does something to samples of the type of a plane."""
+    return f"{name}_{_SUFFIXES[plane.dtype]}"
+
+
 @cache
-def function(name: str, dtype: np.dtype[Any], arguments: tuple[Any, ...]) -> Callable[..., None]:
-    """Returns a function of the library, for samples of a type."""
-    found = getattr(library(), f"{name}_{_SUFFIXES[dtype]}")
-    found.argtypes = arguments
-    found.restype = None
+def function(
+    name: str, arguments: tuple[Any, ...], result: type[ctypes.c_int] | None = None
+) -> Callable[..., Any]:
+    """Returns a function of the library.
+
+    Args:
+        name: Its name.
+        arguments: Types of its arguments.
+        result: Type of its result, if it has one.
+    """
+    found: Any = getattr(library(), name)
+    found.argtypes, found.restype = arguments, result
     return found  # type: ignore[no-any-return]

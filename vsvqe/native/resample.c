@@ -5,17 +5,8 @@
 #include "exported.h"
 #include "resample.h"
 
-#define SAMPLE uint8_t
-#define SUFFIX _8
-#include "resample.c"
-
-#define SAMPLE uint16_t
-#define SUFFIX _16
-#include "resample.c"
-
-#define SAMPLE float
-#define SUFFIX _float
-#include "resample.c"
+#define THIS_FILE "resample.c"
+#include "types.h"
 
 #else
 
@@ -84,8 +75,5 @@ EXPORTED void NAMED(gather, SUFFIX)(const SAMPLE *samples, int64_t pitch, int64_
         }
     }
 }
-
-#undef SAMPLE
-#undef SUFFIX
 
 #endif

@@ -83,20 +83,8 @@ static inline float together(const float *positions) {
 #define JOINED(a, b) a##b
 #define NAMED(name, type) JOINED(name, type)
 
-#define SAMPLE uint8_t
-#define SUFFIX _8
-#define INTEGER 1
-#include "resample.h"
-
-#define SAMPLE uint16_t
-#define SUFFIX _16
-#define INTEGER 1
-#include "resample.h"
-
-#define SAMPLE float
-#define SUFFIX _float
-#define INTEGER 0
-#include "resample.h"
+#define THIS_FILE "resample.h"
+#include "types.h"
 
 #else
 
@@ -240,8 +228,5 @@ static void SOME(const PLANE *plane, const float *xs, const float *ys, int64_t s
 #undef BLENDED
 #undef ROW
 #undef SOME
-#undef SAMPLE
-#undef SUFFIX
-#undef INTEGER
 
 #endif

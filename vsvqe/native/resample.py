@@ -1,23 +1,20 @@
 """Bicubic resampling of planes: see ``resample.c``."""
 
 import ctypes
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .library import function
+from .library import for_samples, function, placed
 
 EDGES = {"mirror": 0, "replicate": 1, "wrap": 2, "black": 3}
 """What may lie beyond a plane."""
 
 _PLANE = [ctypes.c_void_p, *[ctypes.c_int64] * 3]
 _BEYOND = [ctypes.c_int, ctypes.c_float, ctypes.c_float]
-_ARGUMENTS = {
-    "warp": (*_PLANE, ctypes.c_void_p, *_BEYOND, *_PLANE),
-    "gather": (*_PLANE, *[ctypes.c_void_p] * 2, ctypes.c_int64, *_BEYOND, *_PLANE),
-}
+_WARP = (*_PLANE, ctypes.c_void_p, *_BEYOND, *_PLANE)
+_GATHER = (*_PLANE, *[ctypes.c_void_p] * 2, ctypes.c_int64, *_BEYOND, *_PLANE)
 
 
 def warp(
@@ -40,7 +37,7 @@ def warp(
         peak: The highest code; float samples are not clamped.
     """
     numbers = np.ascontiguousarray(matrix, np.float64)
-    _function("warp", plane)(
+    function(for_samples("warp", plane), _WARP)(
         *_of(plane), numbers.ctypes.data, *_beyond(plane, edge, black, peak), *_of(out)
     )
 
@@ -67,7 +64,7 @@ def gather(
         black: As for ``warp``.
         peak: As for ``warp``.
     """
-    _function("gather", plane)(
+    function(for_samples("gather", plane), _GATHER)(
         *_of(plane),
         x.ctypes.data,
         y.ctypes.data,
@@ -77,13 +74,9 @@ def gather(
     )
 
 
-def _function(name: str, plane: NDArray[Any]) -> Callable[..., None]:
-    return function(name, plane.dtype, _ARGUMENTS[name])
-
-
 def _of(plane: NDArray[Any]) -> tuple[int, int, int, int]:
     height, width = plane.shape
-    return plane.ctypes.data, plane.strides[0] // plane.itemsize, width, height
+    return *placed(plane), width, height
 
 
 def _beyond(plane: NDArray[Any], edge: str, black: float, peak: float) -> tuple[int, float, float]:

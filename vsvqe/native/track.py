@@ -1,29 +1,26 @@
 """Following points from one picture to another: see ``track.c``."""
 
 import ctypes
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .library import library
+from .library import function, placed
 
 type Picture = NDArray[np.uint8]
 type Points = NDArray[np.float32]
 
 _POINTER = ctypes.c_void_p
-_ARGUMENTS = {
-    "follow": [
-        *[_POINTER] * 2,
-        ctypes.c_int,
-        *[_POINTER] * 3,
-        ctypes.c_int64,
-        ctypes.c_int,
-        ctypes.c_float,
-    ],
-    "correlate": [*[_POINTER] * 5, ctypes.c_int64],
-}
+_FOLLOW = (
+    *[_POINTER] * 2,
+    ctypes.c_int,
+    *[_POINTER] * 3,
+    ctypes.c_int64,
+    ctypes.c_int,
+    ctypes.c_float,
+)
+_CORRELATE = (*[_POINTER] * 5, ctypes.c_int64)
 
 
 def follow(
@@ -51,7 +48,7 @@ def follow(
     points, places = _rows(points), np.array(guess, np.float32, order="C")
     found = np.empty(len(points), np.uint8)
     before, after = _described(previous), _described(current)
-    _function("follow")(
+    function("follow", _FOLLOW)(
         *(before.ctypes.data, after.ctypes.data, len(previous)),
         *(points.ctypes.data, places.ctypes.data, found.ctypes.data, len(points)),
         *(turns, enough),
@@ -71,7 +68,7 @@ def correlation(previous: Picture, current: Picture, points: Points, places: Poi
     points, places = _rows(points), _rows(places)
     alike = np.empty(len(points), np.float32)
     before, after = _described([previous]), _described([current])
-    _function("correlate")(
+    function("correlate", _CORRELATE)(
         *(before.ctypes.data, after.ctypes.data),
         *(points.ctypes.data, places.ctypes.data, alike.ctypes.data, len(points)),
     )
@@ -84,18 +81,4 @@ def _rows(points: Points) -> Points:
 
 def _described(pictures: Sequence[Picture]) -> NDArray[np.int64]:
     """Returns where pictures lie, how far their rows are apart, their widths and heights."""
-    return np.array(
-        [
-            (picture.ctypes.data, picture.strides[0], picture.shape[1], picture.shape[0])
-            for picture in pictures
-        ],
-        np.int64,
-    )
-
-
-@cache
-def _function(name: str) -> Callable[..., None]:
-    function = getattr(library(), name)
-    function.argtypes = _ARGUMENTS[name]
-    function.restype = None
-    return function  # type: ignore[no-any-return]
+    return np.array([(*placed(picture), *picture.shape[::-1]) for picture in pictures], np.int64)
