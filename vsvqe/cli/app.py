@@ -7,7 +7,7 @@ from importlib.metadata import version
 import rich_click as click
 
 from . import console
-from .exits import EXPECTED, Exit, code_of
+from .exits import EXPECTED, Exit, code_of, insistent
 
 _COMMANDS = {
     "run": ("run", "run"),
@@ -58,7 +58,8 @@ def main() -> None:
 def run() -> None:
     """Runs the command and leaves the process with its exit code."""
     try:
-        main.main(prog_name="vsvqe", standalone_mode=True)
+        with insistent():
+            main.main(prog_name="vsvqe", standalone_mode=True)
     except EXPECTED as error:
         console.complain(str(error))
         sys.exit(code_of(error))

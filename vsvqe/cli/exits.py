@@ -1,6 +1,9 @@
 """Exit codes, and the sentence that goes with them."""
 
+import _thread
 import signal
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -69,3 +72,39 @@ def terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def insistent() -> Iterator[None]:
+    """Sends an interrupt again that was lost.
+
+    It is raised wherever the interpreter is. In a finaliser or a weak reference's callback nobody
+    can catch it: Python prints it and goes on as if there had been none.
+    """
+
+    def again(lost: "sys.UnraisableHookArgs") -> None:
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            before(lost)
+            return
+        number = signal.SIGTERM if issubclass(lost.exc_type, Terminated) else signal.SIGINT
+        # Later: this hook, too, is a place where it would be lost.
+        timer = threading.Timer(0.02, _send, (number,))
+        timer.daemon = True
+        timer.start()
+
+    before = sys.unraisablehook
+    sys.unraisablehook = again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _send(number: int) -> None:
+    """Sends a signal to the main thread, and wakes it where it waits."""
+    if sys.platform == "win32":
+        _thread.interrupt_main(number)
+    else:
+        main = threading.main_thread().ident
+        assert main is not None
+        signal.pthread_kill(main, number)
