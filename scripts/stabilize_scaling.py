@@ -3,8 +3,8 @@
 What two cores can give at most is measured beside it: two processes of one thread each, which share
 nothing but the machine.
 
-Decoded frames are held in memory, so decoding is in none of the figures. Every figure is the median
-of runs in processes of their own, which take turns.
+Decoded frames are held in memory, so decoding is in none of the figures. Speeds are what `vspipe`
+says of its own run. Every figure is the median of runs in processes of their own, which take turns.
 
 Example:
     python scripts/stabilize_scaling.py data/shaky/gopro_max_heromode.mp4 --out docs/stabilize.md
@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 # The checkout's own code is measured, whatever is installed.
@@ -27,9 +29,12 @@ from vsvqe.evaluation.sections import fill_section
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Of a run whose speed is measured: several times what a frame's window has.
+LENGTH = 800
+
 # A palindrome has no cut where it begins anew. The last line of a run is the figure.
 PREPARE = """\
-import resource, sys, time
+import resource, time
 import cv2
 import vapoursynth as vs
 import vsvqe as vqe
@@ -43,55 +48,65 @@ for frame in shot.frames(close=True):
     pass
 steady = vqe.Stabilize(clip)
 """
-RUN = """\
-began = time.perf_counter()
-for frame in steady.frames(close=True):
-    pass
-print({length} / (time.perf_counter() - began))
-"""
 JUMP = """\
 began = time.perf_counter()
 steady.get_frame({frame}).close()
 print(time.perf_counter() - began)
 """
-MEMORY = RUN + "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
+MEMORY = """\
+for frame in steady.frames(close=True):
+    pass
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+SPEED = "steady.set_output()\n"
+SPOKEN = re.compile(r"\(([\d.]+) fps\)")
 
 
 def figure(body: str, path: Path, *, threads: int, length: int, frame: int = 0) -> float:
     """Runs a script in a process of its own and returns the number that it prints last."""
-    return figures(body, path, 1, threads=threads, length=length, frame=frame)[0]
+    text = (PREPARE + body).format(path=str(path), threads=threads, length=length, frame=frame)
+    (printed,) = outputs([sys.executable, "-c", text], 1)
+    return float(printed.split()[-1])
 
 
-def figures(
-    body: str, path: Path, count: int, *, threads: int, length: int, frame: int = 0
-) -> list[float]:
-    """Does what ``figure`` does, in several processes at the same time."""
-    values = {"path": str(path), "threads": threads, "length": length, "frame": frame}
-    command = [sys.executable, "-c", (PREPARE + body).format(**values)]
+def speed(path: Path, processes: int, *, threads: int, length: int) -> float:
+    """Returns the frames a second that processes of `vspipe` together give."""
+    text = (PREPARE + SPEED).format(path=str(path), threads=threads, length=length)
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "steady.vpy")
+        script.write_text(text, encoding="utf-8")
+        vspipe = Path(sys.executable).with_name("vspipe")
+        printed = outputs([str(vspipe), str(script), "--"], processes)
+    return sum(float(SPOKEN.findall(text)[-1]) for text in printed)
+
+
+def outputs(command: list[str], count: int) -> list[str]:
+    """Runs a command in several processes at the same time; returns what each of them says."""
     processes = [
         subprocess.Popen(
             command,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
         for _ in range(count)
     ]
     printed = [process.communicate()[0] for process in processes]
-    for process in processes:
+    for process, text in zip(processes, printed, strict=True):
         if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, command)
-    return [float(text.split()[-1]) for text in printed]
+            raise SystemExit(f"{command[0]} failed:\n{text}")
+    return printed
 
 
 def table(path: Path, turns: int, jump: int, lengths: tuple[int, int]) -> list[str]:
     """Measures everything; returns the rows of a table."""
     one, two, apart, start, far = ([] for _ in range(5))
     for _ in range(turns):
-        one.append(figure(RUN, path, threads=1, length=200))
-        two.append(figure(RUN, path, threads=2, length=200))
-        apart.append(sum(figures(RUN, path, 2, threads=1, length=200)))
+        one.append(speed(path, 1, threads=1, length=LENGTH))
+        two.append(speed(path, 1, threads=2, length=LENGTH))
+        apart.append(speed(path, 2, threads=1, length=LENGTH))
         start.append(figure(JUMP, path, threads=2, length=jump + 1000, frame=200))
         far.append(figure(JUMP, path, threads=2, length=jump + 1000, frame=jump))
     ratio, most = (
@@ -99,7 +114,7 @@ def table(path: Path, turns: int, jump: int, lengths: tuple[int, int]) -> list[s
     )
     peaks = [figure(MEMORY, path, threads=2, length=length) for length in lengths]
     return [
-        "| 848x480, decoding left out | |",
+        f"| 848x480, decoding left out, {LENGTH} frames | |",
         "| --- | --: |",
         f"| one thread | {statistics.median(one):.1f} frames/s |",
         f"| two threads | {statistics.median(two):.1f} frames/s |",

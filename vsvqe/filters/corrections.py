@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import vapoursynth as vs
+from numpy.typing import NDArray
 
 from ..graph import motions
 from ..graph.motions import CONFIDENCE, MOTION
@@ -15,7 +16,7 @@ from ..graph.nodes import own_node
 from ..graph.windows import Props, over_windows
 from ..motion import borders, estimate, mesh, path
 from ..motion.mesh import Mesh
-from ..motion.transform import Matrix
+from ..motion.transform import Floats, Matrix
 
 # Frames whose paths are computed together: what they share is read once.
 _TOGETHER = 32
@@ -196,26 +197,35 @@ class _Steps:
         """Composes motions from each frame to the next."""
         matrices = np.stack([move.matrix for move in moves])
         trusted = np.array([move.confidence >= _LEAST_CONFIDENCE for move in moves])
-        self._over = {1: (matrices, trusted)}
+        over = {1: (matrices, trusted)}
         for distance, (one, other) in _SUMS.items():
             if distance > len(moves):
                 break
-            (first, known), (second, known_too) = self._over[one], self._over[other]
+            (first, known), (second, known_too) = over[one], over[other]
             count = len(moves) + 1 - distance
-            self._over[distance] = (
+            over[distance] = (
                 second[one:][:count] @ first[:count],
                 known[:count] & known_too[one:][:count],
             )
+        self._over = {
+            distance: (matrices, _inverted(matrices, trusted), trusted.tolist())
+            for distance, (matrices, trusted) in over.items()
+        }
 
     def around(self, centre: int) -> dict[int, Matrix]:
         """Returns the motion from a frame to neighbours, as far as all between is trusted."""
         chain: dict[int, Matrix] = {}
-        for distance, (matrices, trusted) in self._over.items():
-            if centre < len(matrices) and trusted[centre]:
-                chain[distance] = matrices[centre]
+        for distance, (there, back, trusted) in self._over.items():
+            if centre < len(there) and trusted[centre]:
+                chain[distance] = there[centre]
             if centre >= distance and trusted[centre - distance]:
-                chain[-distance] = np.linalg.inv(matrices[centre - distance])
+                chain[-distance] = back[centre - distance]
         return chain
+
+
+def _inverted(matrices: Floats, wanted: NDArray[np.bool_]) -> Floats:
+    """Returns the inverses of those matrices that are wanted."""
+    return np.linalg.inv(np.where(wanted[:, None, None], matrices, np.eye(3)))
 
 
 def correction_of(props: Mapping[str, Any]) -> Matrix:

@@ -136,11 +136,10 @@ def filled(
         rim = _Rim(pieces[0], feather)
         if rim.regions:
             targets = [out[plane] for plane in planes]
-            shifts = _brightness_shifts(pieces)
             if available(targets[0]) and all(piece.bend is None for piece in pieces):
-                _fill_at_once(rim, pieces, shifts, targets, layout.peak)
+                _fill_at_once(rim, pieces, targets, layout.peak)
             else:
-                _fill(rim, pieces, shifts, targets, layout.peak)
+                _fill(rim, pieces, targets, layout.peak)
 
 
 def _feather(layout: Layout) -> float:
@@ -173,33 +172,25 @@ def _piece(layer: Layer, layout: Layout, siting: Siting, planes: Sequence[int]) 
 
 
 def _fill_at_once(
-    rim: "_Rim",
-    pieces: Sequence[_Piece],
-    shifts: NDArray[np.float32],
-    out: Sequence[Samples],
-    peak: float,
+    rim: "_Rim", pieces: Sequence[_Piece], out: Sequence[Samples], peak: float
 ) -> None:
     """Does what ``_fill`` does, in compiled code."""
-    siting = pieces[0].siting
+    (own, siting, _, _), *neighbours = pieces
+    height, width = out[0].shape
     fill(
         out,
-        [piece.planes for piece in pieces[1:]],
+        own,
+        [neighbour.planes for neighbour in neighbours],
         [piece.matrix for piece in pieces],
-        shifts,
         rim.regions,
+        _spread_out(width, height),
         steps=(siting.step_x, siting.step_y),
         feather=rim.feather,
         peak=peak,
     )
 
 
-def _fill(
-    rim: "_Rim",
-    pieces: Sequence[_Piece],
-    shifts: NDArray[np.float32],
-    out: Sequence[Samples],
-    peak: float,
-) -> None:
+def _fill(rim: "_Rim", pieces: Sequence[_Piece], out: Sequence[Samples], peak: float) -> None:
     """Blends neighbours into the rim of planes that hold the corrected frame, mirrored."""
     own, *neighbours = pieces
     pictures, seen, total, lent, weight, left_over = rim.tables(len(out), out[0].dtype)
@@ -207,7 +198,7 @@ def _fill(
     rim.weigh(own, rim.positions(own), weight)
     np.multiply(weight, pictures, out=total)
     np.subtract(1.0, weight, out=left_over)
-    for neighbour, added in zip(neighbours, shifts, strict=True):
+    for neighbour, added in zip(neighbours, _brightness_shifts(pieces), strict=True):
         positions = rim.positions(neighbour)
         rim.weigh(neighbour, positions, weight)
         weight *= left_over
@@ -581,8 +572,7 @@ def _brightness_shifts(pieces: Sequence[_Piece]) -> NDArray[np.float32]:
     """
     height, width = pieces[0].planes[0].shape
     points = _spread_out(width, height)
-    places = points @ np.stack([piece.matrix for piece in pieces]).transpose(0, 2, 1)
-    places = places[..., :2] / places[..., 2:]
+    places = np.stack([apply(piece.matrix, points) for piece in pieces])
     inside = ((places >= 0) & (places <= (width - 1, height - 1))).all(axis=-1)
     columns, rows = np.clip(np.rint(places), 0, (width - 1, height - 1)).astype(np.intp).T
     own, *lent = (
@@ -599,9 +589,9 @@ def _brightness_shifts(pieces: Sequence[_Piece]) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=8)
 def _spread_out(width: int, height: int) -> Floats:
-    """Returns points all over a plane, in its samples: N x 3, the last of the three is 1."""
+    """Returns points all over a plane, in its samples, N x 2."""
     x, y = np.meshgrid(np.linspace(0, width - 1, 25), np.linspace(0, height - 1, 14))
-    return np.stack([x.ravel(), y.ravel(), np.ones(x.size)], axis=-1)
+    return np.stack([x.ravel(), y.ravel()], axis=-1)
 
 
 @lru_cache(maxsize=8)

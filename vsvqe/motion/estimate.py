@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..native import fit
+from ..native.library import compiled
 from . import mesh as meshes
 from .flow import FLOWS, FlowName, Matches, Picture, match
 from .mesh import Mesh
@@ -300,18 +302,36 @@ def _simplest(
         supported: The models, from the simplest.
         main: Weights of the points to begin with.
     """
-    before, after, _ = points
     last = supported[-1]
-    best, weights = _fitted(
-        _FITS[last](before, after), lambda matrix: apply(matrix, before), points, main
-    )
-    error = _error(apply(best, before), after, weights)
+    best, weights, error = _fitted_model(last, points, main)
     for name in (None, *supported[:-1]):
-        simple = np.eye(3) if name is None else _FITS[name](before, after)(weights)
-        gain = _error(apply(simple, before), after, weights) - error
-        if not _explains(gain, error, _PARAMETERS[last], _PARAMETERS[name], len(before)):
+        simple, its_error = _fit(name, points, weights)
+        parameters, fewer = _PARAMETERS[last], _PARAMETERS[name]
+        if not _explains(its_error - error, error, parameters, fewer, len(weights)):
             return simple, name
     return best, last
+
+
+def _fitted_model(model: ModelName, points: _Points, begin: Floats) -> tuple[Matrix, Floats, float]:
+    """Does what ``_fitted`` does, for a motion; returns the error too."""
+    if compiled():
+        return fit.fit_robustly(
+            model, *points, begin, passes=_PASSES, half=_HALF_WEIGHT, beyond=_BEYOND
+        )
+    before, after, _ = points
+    matrix, weights = _fitted(
+        _FITS[model](before, after), lambda matrix: apply(matrix, before), points, begin
+    )
+    return matrix, weights, _error(apply(matrix, before), after, weights)
+
+
+def _fit(model: ModelName | None, points: _Points, weights: Floats) -> tuple[Matrix, float]:
+    """Fits a motion, or none, with weights of the points; returns the error too."""
+    before, after, _ = points
+    if compiled():
+        return fit.fit(model, before, after, weights)
+    matrix = np.eye(3) if model is None else _FITS[model](before, after)(weights)
+    return matrix, _error(apply(matrix, before), after, weights)
 
 
 def _in_rows(

@@ -4,6 +4,7 @@
 
 #include "exported.h"
 #include "resample.h"
+#include "select.h"
 
 #define MOST_PLANES 3
 /* Where all others together weigh a tenth and less, the mirrored picture fades in: the share that
@@ -41,21 +42,60 @@ static int any(const float *weight) {
     return found;
 }
 
+/* Returns where in a plane the sample is that a homography maps (x, y) to; -1 outside of it. */
+static int64_t nearest(const double *m, double x, double y, int64_t width, int64_t height,
+                       int64_t pitch) {
+    const double w = m[6] * x + m[7] * y + m[8];
+    const double u = (m[0] * x + m[1] * y + m[2]) / w, v = (m[3] * x + m[4] * y + m[5]) / w;
+    if (!(u >= 0 && v >= 0 && u <= (double)(width - 1) && v <= (double)(height - 1))) return -1;
+    return (int64_t)rint(v) * pitch + (int64_t)rint(u);
+}
+
 #define THIS_FILE "fill.c"
 #include "types.h"
 
 #else
 
+/* Finds what to add to the planes of neighbours: the median differences to those of the frame.
+ *
+ * The median is the upper one; without common points, 0. */
+static void NAMED(brightness, SUFFIX)(const SAMPLE *const *own, const int64_t *own_pitches,
+                                      int planes, int64_t width, int64_t height,
+                                      const double *matrices, const SAMPLE *const *lent,
+                                      const int64_t *pitches, int neighbours, const double *points,
+                                      int64_t count, double *scratch, float *shifts) {
+    for (int n = 0; n < neighbours; n++) {
+        for (int p = 0; p < planes; p++) {
+            const int which = n * planes + p;
+            int64_t found = 0;
+            for (const double *point = points; point < points + 2 * count; point += 2) {
+                const int64_t here =
+                    nearest(matrices, point[0], point[1], width, height, own_pitches[p]);
+                const int64_t there = nearest(matrices + 9 * (n + 1), point[0], point[1], width,
+                                              height, pitches[which]);
+                if (here >= 0 && there >= 0)
+                    scratch[found++] = (float)own[p][here] - (float)lent[which][there];
+            }
+            shifts[which] = found ? (float)selected(scratch, found, found / 2) : 0.0f;
+        }
+    }
+}
+
 /* Fills regions of planes that lie alike.
  *
- * out: P planes with the corrected frame, mirrored beyond its edge. matrices: of the frame and of N
- * neighbours. lent: N x P planes, with their pitches. shifts: N x P, what to add to them. regions:
- * left, top, right and bottom of each. */
-EXPORTED void NAMED(fill, SUFFIX)(SAMPLE *const *out, const int64_t *out_pitches, int planes,
+ * out: P planes with the corrected frame, mirrored beyond its edge. own: those of the frame as it
+ * was. matrices: of the frame and of N neighbours. lent: N x P planes, with their pitches. points:
+ * (x, y) all over the result, where frames are compared. scratch: as many numbers. shifts: N x P,
+ * takes what is added to the neighbours. regions: left, top, right and bottom of each. */
+EXPORTED void NAMED(fill, SUFFIX)(SAMPLE *const *out, const int64_t *out_pitches,
+                                  const SAMPLE *const *own, const int64_t *own_pitches, int planes,
                                   int64_t width, int64_t height, const double *matrices,
-                                  const SAMPLE *const *lent, const int64_t *pitches,
-                                  const float *shifts, int neighbours, float step_x, float step_y,
-                                  float feather, float peak, const int64_t *regions, int count) {
+                                  const SAMPLE *const *lent, const int64_t *pitches, int neighbours,
+                                  const double *points, int64_t point_count, double *scratch,
+                                  float *shifts, float step_x, float step_y, float feather,
+                                  float peak, const int64_t *regions, int count) {
+    NAMED(brightness, SUFFIX)(own, own_pitches, planes, width, height, matrices, lent, pitches,
+                              neighbours, points, point_count, scratch, shifts);
     const frame of = {(float)width, (float)height, step_x, step_y, feather};
     float x[LANES], y[LANES], weight[LANES], left_over[LANES], sums[MOST_PLANES][LANES];
     SAMPLE seen[LANES];

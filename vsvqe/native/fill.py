@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 from .library import for_samples, function, placed
 
 _ARGUMENTS = (
-    *[ctypes.c_void_p] * 2,
-    ctypes.c_int,
-    *[ctypes.c_int64] * 2,
     *[ctypes.c_void_p] * 4,
     ctypes.c_int,
+    *[ctypes.c_int64] * 2,
+    *[ctypes.c_void_p] * 3,
+    ctypes.c_int,
+    ctypes.c_void_p,
+    ctypes.c_int64,
+    *[ctypes.c_void_p] * 2,
     *[ctypes.c_float] * 4,
     ctypes.c_void_p,
     ctypes.c_int,
@@ -23,10 +26,11 @@ _ARGUMENTS = (
 
 def fill(
     out: Sequence[NDArray[Any]],
+    own: Sequence[NDArray[Any]],
     lent: Sequence[Sequence[NDArray[Any]]],
     matrices: Sequence[NDArray[np.float64]],
-    shifts: NDArray[np.float32],
     regions: Sequence[tuple[int, int, int, int]],
+    points: NDArray[np.float64],
     *,
     steps: tuple[int, int],
     feather: float,
@@ -37,26 +41,30 @@ def fill(
     Args:
         out: P planes of one size and siting, uint8, uint16 or float32, with the corrected frame,
             mirrored beyond its edge.
-        lent: The same planes of N neighbours, the best first.
+        own: The same planes of the frame as it was.
+        lent: Those of N neighbours, the best first.
         matrices: 3 x 3 each, of the frame and of the neighbours: maps a sample of the result to
             one of theirs.
-        shifts: N x P: what to add to the neighbours' samples.
         regions: Left, top, right and bottom of what may be missing.
+        points: K x 2, samples of the result, where it is compared how bright frames are.
         steps: Pixels of the luma from sample to sample, across and down.
         feather: Over how many pixels of the luma frames are blended.
         peak: The highest code; float samples are not clamped.
     """
-    theirs = [plane for planes in lent for plane in planes]
-    numbers = np.stack(matrices).astype(np.float64)
-    added = np.ascontiguousarray(shifts, np.float32)
-    places = np.array(regions, np.int64)
     height, width = out[0].shape
-    own, own_pitches = _addresses(out)
-    others, pitches = _addresses(theirs)
+    numbers = np.stack(matrices).astype(np.float64)
+    places = np.array(regions, np.int64)
+    points = np.ascontiguousarray(points, np.float64)
+    scratch, shifts = np.empty(len(points)), np.empty((len(lent), len(out)), np.float32)
+    targets, target_pitches = _addresses(out)
+    owned, own_pitches = _addresses(own)
+    others, pitches = _addresses([plane for planes in lent for plane in planes])
     function(for_samples("fill", out[0]), _ARGUMENTS)(
-        *(own.ctypes.data, own_pitches.ctypes.data, len(out), width, height),
-        *(numbers.ctypes.data, others.ctypes.data, pitches.ctypes.data, added.ctypes.data),
-        *(len(lent), *steps, feather, peak, places.ctypes.data, len(regions)),
+        *(targets.ctypes.data, target_pitches.ctypes.data),
+        *(owned.ctypes.data, own_pitches.ctypes.data, len(out), width, height),
+        *(numbers.ctypes.data, others.ctypes.data, pitches.ctypes.data, len(lent)),
+        *(points.ctypes.data, len(points), scratch.ctypes.data, shifts.ctypes.data),
+        *(*steps, feather, peak, places.ctypes.data, len(regions)),
     )
 
 

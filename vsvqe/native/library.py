@@ -35,9 +35,14 @@ def _opened(name: str) -> ctypes.CDLL:
 _SUFFIXES = {np.dtype(np.uint8): "8", np.dtype(np.uint16): "16", np.dtype(np.float32): "float"}
 
 
+def compiled() -> bool:
+    """Whether there is compiled code here."""
+    return library() is not None
+
+
 def available(plane: NDArray[Any]) -> bool:
     """Whether there is compiled code for the samples of a plane."""
-    return library() is not None and plane.dtype in _SUFFIXES and plane.strides[1] == plane.itemsize
+    return compiled() and plane.dtype in _SUFFIXES and plane.strides[1] == plane.itemsize
 
 
 def placed(plane: NDArray[Any]) -> tuple[int, int]:
@@ -52,7 +57,9 @@ def for_samples(name: str, plane: NDArray[Any]) -> str:
 
 @cache
 def function(
-    name: str, arguments: tuple[Any, ...], result: type[ctypes.c_int] | None = None
+    name: str,
+    arguments: tuple[Any, ...],
+    result: type[ctypes.c_int | ctypes.c_double] | None = None,
 ) -> Callable[..., Any]:
     """Returns a function of the library.
 
