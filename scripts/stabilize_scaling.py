@@ -71,7 +71,7 @@ def figure(body: str, path: Path, *, threads: int, length: int, frame: int = 0) 
 
 def speed(path: Path, processes: int, *, threads: int, length: int) -> float:
     """Returns the frames a second that processes of `vspipe` together give."""
-    text = (PREPARE + SPEED).format(path=str(path), threads=threads, length=length)
+    text = (PREPARE + SPEED).format(path=str(path.resolve()), threads=threads, length=length)
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "steady.vpy")
         script.write_text(text, encoding="utf-8")

@@ -16,7 +16,7 @@ from ..motion import mesh
 from ..motion.estimate import Motion
 from . import scenes
 from .clips import ClipFacts, grey
-from .nodes import carriers, concurrently
+from .nodes import carriers, in_turns
 
 MOTION = "_VQEMotion"
 """Prop: the 3x3 matrix, row by row; see ``motion.transform``."""
@@ -95,7 +95,7 @@ def measured(
         carrying.props[_STARTS_SCENE] = int(n == 0 or cut)
         return carrying
 
-    return concurrently(carrier, [carrier, before, other, small], measure)
+    return in_turns([carrier, before, other, small], measure, vs.core.num_threads)
 
 
 def supplied(motion: object, small: vs.VideoNode, *, cut_threshold: float | None) -> vs.VideoNode:

@@ -91,7 +91,7 @@ def warped(
         kernel: See ``warp.sample``.
     """
     for siting, planes in layout.alike().items():
-        piece = _piece(layer, layout, siting, planes)
+        (piece,) = _pieces([layer], layout, siting, planes)
         if piece.bend is None:
             for plane in planes:
                 options = _options(layout, plane, edge, kernel)
@@ -132,7 +132,7 @@ def filled(
     warped(own, layout, out, "mirror", kernel)
     feather = _feather(layout)
     for siting, planes in layout.alike().items():
-        pieces = [_piece(layer, layout, siting, planes) for layer in (own, *neighbours)]
+        pieces = _pieces([own, *neighbours], layout, siting, planes)
         rim = _Rim(pieces[0], feather)
         if rim.regions:
             targets = [out[plane] for plane in planes]
@@ -160,15 +160,21 @@ class _Piece(NamedTuple):
         return grid(self.matrix, region, self.bend)
 
 
-def _piece(layer: Layer, layout: Layout, siting: Siting, planes: Sequence[int]) -> _Piece:
-    """Returns those planes of a frame that have this siting."""
+def _pieces(
+    layers: Sequence[Layer], layout: Layout, siting: Siting, planes: Sequence[int]
+) -> list[_Piece]:
+    """Returns those planes of frames that have this siting."""
     size = layout.width, layout.height
-    return _Piece(
-        [layer.planes[plane] for plane in planes],
-        siting,
-        for_plane(layer.correction, *size, siting),
-        None if layer.bend is None else bend_for_plane(layer.bend, *size, siting),
-    )
+    matrices = for_plane(np.array([layer.correction for layer in layers]), *size, siting)
+    return [
+        _Piece(
+            [layer.planes[plane] for plane in planes],
+            siting,
+            matrix,
+            None if layer.bend is None else bend_for_plane(layer.bend, *size, siting),
+        )
+        for layer, matrix in zip(layers, matrices, strict=True)
+    ]
 
 
 def _fill_at_once(
@@ -274,7 +280,7 @@ def invented(
         bend: See ``Layer``.
         lent: Whether other frames lend their picture, which is blended in inside the edge, too.
     """
-    piece = _piece(Layer((out,), correction, bend), layout, Siting(), (0,))
+    (piece,) = _pieces([Layer((out,), correction, bend)], layout, Siting(), (0,))
     depth = _depth(piece.positions(Region.of(out)), out, Siting())
     # Half a pixel of the result, in those of the frame.
     half = 0.5 * math.sqrt(abs(float(np.linalg.det(piece.matrix[:2, :2]))))

@@ -223,7 +223,7 @@ def _motion(matches: Matches, model: ModelName, width: int, height: int) -> Moti
     ]
     begin = points.weights * main[common] if main.any() else points.weights
     matrix, name = _simplest(points, supported, begin)
-    if (np.abs(decompose(matrix)) > _FASTEST).any():
+    if any(abs(part) > most for part, most in zip(decompose(matrix), _FASTEST, strict=True)):
         return nothing
     confidence = min(1.0, count / _MANY) * min(1.0, common.mean() / _SHARE)
     confidence *= min(1.0, count / (_SHARE * matches.candidates))
@@ -243,7 +243,8 @@ def _motion(matches: Matches, model: ModelName, width: int, height: int) -> Moti
 
 def _spread(points: Floats) -> tuple[float, float]:
     """Returns the deviations of points across and along the line that fits them best."""
-    (xx, xy), (_, yy) = np.cov(points.T).tolist()
+    off = points - np.add.reduce(points) / len(points)
+    (xx, xy), (_, yy) = (off.T @ off / (len(points) - 1)).tolist()
     middle, reach = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
     return math.sqrt(max(middle - reach, 0.0)), math.sqrt(middle + reach)
 

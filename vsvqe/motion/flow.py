@@ -126,56 +126,58 @@ def _corners_by_opencv(
 
 def _lucas_kanade(previous: Picture, current: Picture, points: Points) -> tuple[Points, Points]:
     """Bouguet's pyramidal Lucas-Kanade, there and back."""
-    follow = _follow if available(previous) else _follow_by_opencv
-    pyramids = _pyramid(previous), _pyramid(current)
-    there, found = follow(*pyramids, points, points, _THERE)
-    if len(points) < _FEW:
-        back, found_back = follow(*pyramids[::-1], there, there, _THERE)
-    else:
-        back, found_back = follow([current], [previous], there, points, _BACK)
-    back[~(found & found_back)] = np.inf
-    return there, back
+    follow = track.follow if available(previous) else _follow_by_opencv
+    levels = _levels(previous)
+    return follow(previous, current, points, levels=levels, there=_THERE, back=_BACK, few=_FEW)
 
 
-def _pyramid(picture: Picture) -> list[Picture]:
-    """Returns a picture in several sizes; none is smaller than what a point is known by."""
-    sizes = [picture]
-    while len(sizes) <= _LEVELS and min(sizes[-1].shape) > 2 * max(_WINDOW):
-        sizes.append(np.asarray(cv2.pyrDown(sizes[-1]), np.uint8))
-    return sizes
-
-
-def _follow(
-    previous: list[Picture],
-    current: list[Picture],
-    points: Points,
-    guess: Points,
-    until: tuple[int, float],
-) -> tuple[Points, NDArray[np.bool_]]:
-    """Follows points from one picture to the other; also returns which were not lost."""
-    turns, enough = until
-    return track.follow(previous, current, points, guess, turns=turns, enough=enough)
+def _levels(picture: Picture) -> int:
+    """Returns in how many sizes it is looked at: none is smaller than what a point is known by."""
+    levels, side = 1, min(picture.shape)
+    while levels <= _LEVELS and side > 2 * max(_WINDOW):
+        levels, side = levels + 1, (side + 1) // 2
+    return levels
 
 
 def _follow_by_opencv(
-    previous: list[Picture],
-    current: list[Picture],
+    previous: Picture,
+    current: Picture,
     points: Points,
-    guess: Points,
-    until: tuple[int, float],
-) -> tuple[Points, NDArray[np.bool_]]:
-    """Does the same where there is no compiled code."""
-    there, found, _ = cv2.calcOpticalFlowPyrLK(
-        previous[0],
-        current[0],
-        points,
-        guess.copy(),
-        winSize=_WINDOW,
-        maxLevel=len(previous) - 1,
-        criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, *until),
-        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
-    )
-    return np.asarray(there, np.float32), np.asarray(found).ravel() != 0
+    *,
+    levels: int,
+    there: tuple[int, float],
+    back: tuple[int, float],
+    few: int,
+) -> tuple[Points, Points]:
+    """Does what ``native.track.follow`` does where there is no compiled code."""
+
+    def followed(
+        first: Picture,
+        second: Picture,
+        points: Points,
+        guess: Points,
+        levels: int,
+        until: tuple[int, float],
+    ) -> tuple[Points, NDArray[np.bool_]]:
+        places, found, _ = cv2.calcOpticalFlowPyrLK(
+            first,
+            second,
+            points,
+            guess.copy(),
+            winSize=_WINDOW,
+            maxLevel=levels - 1,
+            criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, *until),
+            flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+        )
+        return np.asarray(places, np.float32), np.asarray(found).ravel() != 0
+
+    found, held = followed(previous, current, points, points, levels, there)
+    if len(points) < few:
+        returned, held_too = followed(current, previous, found, found, levels, there)
+    else:
+        returned, held_too = followed(current, previous, found, points, 1, back)
+    returned[~(held & held_too)] = np.inf
+    return found, returned
 
 
 def _dis(previous: Picture, current: Picture, points: Points) -> tuple[Points, Points]:

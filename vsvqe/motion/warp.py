@@ -97,7 +97,7 @@ def moves(correction: Matrix, width: int, height: int, bend: Mesh | None = None)
 
 
 def for_plane(correction: Matrix, width: int, height: int, siting: Siting) -> Matrix:
-    """Returns a correction for the samples of a plane.
+    """Returns a correction, or N of them, for the samples of a plane.
 
     Args:
         correction: In centred units; maps a point of the output to the point of the input that

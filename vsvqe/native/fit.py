@@ -37,7 +37,7 @@ def fit(model: str | None, before: Floats, after: Floats, weights: Floats) -> tu
     """
     before, after, weights = map(_rows, (before, after, weights))
     matrix = np.empty((3, 3))
-    error = function("fit", _FIT, ctypes.c_double)(
+    error = function("fit", _FIT, ctypes.c_double, quick=True)(
         *(MODELS[model], before.ctypes.data, after.ctypes.data, len(before)),
         *(weights.ctypes.data, matrix.ctypes.data),
     )
@@ -73,7 +73,7 @@ def fit_robustly(
     before, after, weights = map(_rows, (before, after, weights))
     used = np.array(begin, np.float64, order="C")
     scratch, matrix = np.empty(len(before)), np.empty((3, 3))
-    error = function("fit_robustly", _ROBUSTLY, ctypes.c_double)(
+    error = function("fit_robustly", _ROBUSTLY, ctypes.c_double, quick=True)(
         *(MODELS[model], before.ctypes.data, after.ctypes.data, len(before)),
         *(weights.ctypes.data, used.ctypes.data, passes, half, beyond),
         *(scratch.ctypes.data, matrix.ctypes.data),

@@ -7,6 +7,9 @@
 
 #include "exported.h"
 #include "edges.h"
+#include "pyramid.h"
+
+#include <string.h>
 
 /* Columns and rows around a point that it is known by: as many columns as are computed at once. */
 #define COLUMNS 16
@@ -20,11 +23,6 @@ static const float UNDONE = 0.01f;
 
 #define AROUND 4
 #define PATCH (2 * AROUND + 1)
-
-typedef struct {
-    const uint8_t *pixels;
-    int64_t pitch, width, height;
-} picture;
 
 /* Returns where pixels from (left, top) on are; mirrored beyond the edge, in `spare`. */
 static const uint8_t *pixels_at(const picture *of, int64_t left, int64_t top, int columns, int rows,
@@ -136,17 +134,21 @@ static int approached(const picture *to, const surroundings *from, float *x, flo
     return 1;
 }
 
+/* When a point is followed far enough: after so many turns, or a step of so few pixels. */
+typedef struct {
+    int turns;
+    float enough;
+} goal;
+
 /* Follows points (x, y) from where they are guessed to be in the other picture.
  *
- * from, to: `levels` pictures each, the largest first, each half as large as the one before it.
- * places: where the points are found. found: whether they were. */
-EXPORTED void follow(const picture *from, const picture *to, int levels, const float *points,
-                     float *places, uint8_t *found, int64_t count, int turns, float enough) {
+ * from, to: `levels` sizes each. places: where the points are found. lost: set where they are not. */
+static void follow(const picture *from, const picture *to, int levels, const float *points,
+                   float *places, uint8_t *lost, int64_t count, goal until) {
     const float across = 0.5f * (COLUMNS - 1), down = 0.5f * (ROWS - 1);
     surroundings around;
     for (int64_t n = 0; n < count; n++) {
         float x = 0.0f, y = 0.0f;
-        found[n] = 1;
         for (int level = levels - 1; level >= 0; level--) {
             const float scale = 1.0f / (float)(1 << level);
             const float own_x = points[2 * n] * scale - across;
@@ -160,12 +162,43 @@ EXPORTED void follow(const picture *from, const picture *to, int levels, const f
             }
             const int held = within(from + level, own_x, own_y) &&
                              known(from + level, own_x, own_y, &around) &&
-                             approached(to + level, &around, &x, &y, turns, enough);
-            if (level == 0) found[n] = held != 0;
+                             approached(to + level, &around, &x, &y, until.turns, until.enough);
+            if (level == 0) lost[n] |= !held;
         }
         places[2 * n] = x + across;
         places[2 * n + 1] = y + down;
     }
+}
+
+/* Follows points from one picture to another, and back again.
+ *
+ * levels: in how many sizes of the pictures. few: of less points than this, each is followed back
+ * through all of them, too; others begin where they should end. there, back: where they are found;
+ * lost: whether they are not, on one of the ways. Returns 0 where there is no memory. */
+EXPORTED int there_and_back(const picture *from, const picture *to, int levels, const float *points,
+                            int64_t count, int turns, float enough, int turns_back,
+                            float enough_back, int64_t few, float *there, float *back,
+                            uint8_t *lost) {
+    const goal first = {turns, enough}, second = {turns_back, enough_back};
+    const size_t size = (size_t)count * 2 * sizeof(float);
+    picture before[MOST_LEVELS], after[MOST_LEVELS];
+    uint8_t *one = pyramid(from, levels, before), *other = pyramid(to, levels, after);
+    if (one && other) {
+        memset(lost, 0, (size_t)count);
+        memcpy(there, points, size);
+        follow(before, after, levels, points, there, lost, count, first);
+        if (count < few) {
+            memcpy(back, there, size);
+            follow(after, before, levels, there, back, lost, count, first);
+        } else {
+            memcpy(back, points, size);
+            follow(after, before, 1, there, back, lost, count, second);
+        }
+    }
+    const int done = one && other;
+    free(one);
+    free(other);
+    return done;
 }
 
 /* How much the surroundings of points look alike: normalised cross-correlation. */

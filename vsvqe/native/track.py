@@ -1,7 +1,6 @@
 """Following points from one picture to another: see ``track.c``."""
 
 import ctypes
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,45 +14,59 @@ _POINTER = ctypes.c_void_p
 _FOLLOW = (
     *[_POINTER] * 2,
     ctypes.c_int,
-    *[_POINTER] * 3,
+    _POINTER,
     ctypes.c_int64,
-    ctypes.c_int,
-    ctypes.c_float,
+    *[ctypes.c_int, ctypes.c_float] * 2,
+    ctypes.c_int64,
+    *[_POINTER] * 3,
 )
 _CORRELATE = (*[_POINTER] * 5, ctypes.c_int64)
 
+MOST_LEVELS = 8
+
 
 def follow(
-    previous: Sequence[Picture],
-    current: Sequence[Picture],
+    previous: Picture,
+    current: Picture,
     points: Points,
-    guess: Points,
     *,
-    turns: int,
-    enough: float,
-) -> tuple[Points, NDArray[np.bool_]]:
-    """Follows points from one picture to another.
+    levels: int,
+    there: tuple[int, float],
+    back: tuple[int, float],
+    few: int,
+) -> tuple[Points, Points]:
+    """Follows points from one picture to another, and back again.
 
     Args:
-        previous: The picture, and versions of it, each half as large as the one before.
-        current: The other one, in the same way.
+        previous: The picture.
+        current: The other one, of the same size.
         points: N x 2.
-        guess: Where they may be in the other, N x 2.
-        turns: Steps on each level at most.
-        enough: A step of fewer pixels is the last.
+        levels: In how many sizes pictures are looked at, each half as large as the one before; up
+            to ``MOST_LEVELS``.
+        there: Steps in each size at most, and which step in pixels is small enough to be the last.
+        back: The same of the way back. It is in the full size only and begins where it should end,
+        few: if there are as many points as this; otherwise it is like the way there.
 
     Returns:
-        Where they are in the other, and which were not lost.
+        Where they are in the other picture, and where they are when they are back: infinitely far
+        away if they were lost.
+
+    Raises:
+        MemoryError: There is not enough.
     """
-    points, places = _rows(points), np.array(guess, np.float32, order="C")
-    found = np.empty(len(points), np.uint8)
+    points = _rows(points)
+    found, returned = np.empty_like(points), np.empty_like(points)
+    lost = np.empty(len(points), np.uint8)
     before, after = _described(previous), _described(current)
-    function("follow", _FOLLOW)(
-        *(before.ctypes.data, after.ctypes.data, len(previous)),
-        *(points.ctypes.data, places.ctypes.data, found.ctypes.data, len(points)),
-        *(turns, enough),
+    done = function("there_and_back", _FOLLOW, ctypes.c_int)(
+        *(before.ctypes.data, after.ctypes.data, min(levels, MOST_LEVELS)),
+        *(points.ctypes.data, len(points), *there, *back, few),
+        *(found.ctypes.data, returned.ctypes.data, lost.ctypes.data),
     )
-    return places, found != 0
+    if not done:
+        raise MemoryError
+    returned[lost != 0] = np.inf
+    return found, returned
 
 
 def correlation(previous: Picture, current: Picture, points: Points, places: Points) -> Points:
@@ -67,8 +80,8 @@ def correlation(previous: Picture, current: Picture, points: Points, places: Poi
     """
     points, places = _rows(points), _rows(places)
     alike = np.empty(len(points), np.float32)
-    before, after = _described([previous]), _described([current])
-    function("correlate", _CORRELATE)(
+    before, after = _described(previous), _described(current)
+    function("correlate", _CORRELATE, quick=True)(
         *(before.ctypes.data, after.ctypes.data),
         *(points.ctypes.data, places.ctypes.data, alike.ctypes.data, len(points)),
     )
@@ -79,6 +92,6 @@ def _rows(points: Points) -> Points:
     return np.ascontiguousarray(points, np.float32)
 
 
-def _described(pictures: Sequence[Picture]) -> NDArray[np.int64]:
-    """Returns where pictures lie, how far their rows are apart, their widths and heights."""
-    return np.array([(*placed(picture), *picture.shape[::-1]) for picture in pictures], np.int64)
+def _described(picture: Picture) -> NDArray[np.int64]:
+    """Returns where a picture lies, how far its rows are apart, its width and its height."""
+    return np.array([*placed(picture), *picture.shape[::-1]], np.int64)
