@@ -20,7 +20,7 @@ import vsvqe
 from vsvqe import cards
 from vsvqe.inference import session
 
-hypothesis.settings.register_profile("default", deadline=None, derandomize=True, max_examples=60)
+hypothesis.settings.register_profile("default", deadline=None, derandomize=True, max_examples=50)
 # To look for more: pytest --hypothesis-profile=explore
 hypothesis.settings.register_profile("explore", deadline=None, max_examples=300)
 hypothesis.settings.load_profile("default")
