@@ -4,7 +4,8 @@ What two cores can give at most is measured beside it: two processes of one thre
 nothing but the machine.
 
 Decoded frames are held in memory, so decoding is in none of the figures. Speeds are what `vspipe`
-says of its own run. Every figure is the median of runs in processes of their own, which take turns.
+says of its own run. Every figure is of processes of their own, which take turns; all but those of
+memory, which is measured on Linux only, are medians.
 
 Example:
     python scripts/stabilize_scaling.py data/shaky/gopro_max_heromode.mp4 --out docs/stabilize.md
@@ -56,7 +57,7 @@ print(time.perf_counter() - began)
 MEMORY = """\
 for frame in steady.frames(close=True):
     pass
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)  # KiB on Linux
 """
 SPEED = "steady.set_output()\n"
 SPOKEN = re.compile(r"\(([\d.]+) fps\)")
@@ -64,8 +65,10 @@ SPOKEN = re.compile(r"\(([\d.]+) fps\)")
 
 def figure(body: str, path: Path, *, threads: int, length: int, frame: int = 0) -> float:
     """Runs a script in a process of its own and returns the number that it prints last."""
-    text = (PREPARE + body).format(path=str(path), threads=threads, length=length, frame=frame)
-    (printed,) = outputs([sys.executable, "-c", text], 1)
+    text = (PREPARE + body).format(
+        path=str(path.resolve()), threads=threads, length=length, frame=frame
+    )
+    ((printed, _),) = outputs([sys.executable, "-c", text], 1)
     return float(printed.split()[-1])
 
 
@@ -76,28 +79,29 @@ def speed(path: Path, processes: int, *, threads: int, length: int) -> float:
         script = Path(folder, "steady.vpy")
         script.write_text(text, encoding="utf-8")
         vspipe = Path(sys.executable).with_name("vspipe")
-        printed = outputs([str(vspipe), str(script), "--"], processes)
-    return sum(float(SPOKEN.findall(text)[-1]) for text in printed)
+        said = outputs([str(vspipe), str(script), "--"], processes)
+    return sum(float(SPOKEN.findall(errors)[-1]) for _, errors in said)
 
 
-def outputs(command: list[str], count: int) -> list[str]:
-    """Runs a command in several processes at the same time; returns what each of them says."""
+def outputs(command: list[str], count: int) -> list[tuple[str, str]]:
+    """Runs a command in several processes at a time; returns what each prints, and its errors."""
     processes = [
         subprocess.Popen(
             command,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             text=True,
         )
         for _ in range(count)
     ]
-    printed = [process.communicate()[0] for process in processes]
-    for process, text in zip(processes, printed, strict=True):
+    # Each says less than what a pipe holds, so none waits for another to be read.
+    said = [process.communicate() for process in processes]
+    for process, (_, errors) in zip(processes, said, strict=True):
         if process.returncode:
-            raise SystemExit(f"{command[0]} failed:\n{text}")
-    return printed
+            raise SystemExit(f"{command[0]} failed:\n{errors}")
+    return said
 
 
 def table(path: Path, turns: int, jump: int, lengths: tuple[int, int]) -> list[str]:

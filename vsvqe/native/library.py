@@ -74,8 +74,9 @@ def function(
         quick: Whether other threads of Python wait while it runs: that takes less than to let them
             go on, if it is done in a few microseconds.
     """
-    # Opened twice it is the same library.
-    opened: Any = ctypes.PyDLL(str(path(variant() or ""))) if quick else library()
+    opened: Any = library()
+    if quick:
+        opened = ctypes.PyDLL(opened._name, handle=opened._handle)
     found = getattr(opened, name)
     found.argtypes, found.restype = arguments, result
     return found  # type: ignore[no-any-return]

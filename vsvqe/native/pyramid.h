@@ -30,26 +30,26 @@ static int64_t reflected(int64_t i, int64_t n) {
     return i;
 }
 
+/* Weighted sum of the same column of five rows. */
+static inline uint16_t down(const uint8_t *const *rows, int64_t x) {
+    return (uint16_t)(rows[0][x] + rows[4][x] + 4 * (rows[1][x] + rows[3][x]) + 6 * rows[2][x]);
+}
+
 /* Makes `count` pixels of row `y` from `first` on. */
 static void halved(const picture *of, int64_t y, int64_t first, int count, uint8_t *out) {
     const uint8_t *rows[5];
     uint16_t sums[2 * TOGETHER + 4], even[TOGETHER + 2], odd[TOGETHER + 2];
     for (int k = 0; k < 5; k++)
         rows[k] = of->pixels + reflected(2 * y + k - 2, of->height) * of->pitch;
+    /* Only some of the first and of the last columns are mirrored. */
     const int64_t left = 2 * first - 2, wanted = 2 * count + 3;
     const int64_t begin = left < 0 ? -left : 0;
     const int64_t end = of->width - left < wanted ? of->width - left : wanted;
-    for (int64_t i = begin; i < end; i++) {
-        const int64_t x = left + i;
-        sums[i] = (uint16_t)(rows[0][x] + rows[4][x] + 4 * (rows[1][x] + rows[3][x]) + 6 * rows[2][x]);
-    }
-    for (int64_t i = 0; i < wanted; i++) {
-        if (i == begin) i = end;
-        if (i >= wanted) break;
-        const int64_t x = reflected(left + i, of->width);
-        sums[i] = (uint16_t)(rows[0][x] + rows[4][x] + 4 * (rows[1][x] + rows[3][x]) + 6 * rows[2][x]);
-    }
-    for (int i = 0; i < count + 2; i++) even[i] = sums[2 * i], odd[i] = sums[2 * i + 1];
+    for (int64_t i = 0; i < begin; i++) sums[i] = down(rows, reflected(left + i, of->width));
+    for (int64_t i = begin; i < end; i++) sums[i] = down(rows, left + i);
+    for (int64_t i = end; i < wanted; i++) sums[i] = down(rows, reflected(left + i, of->width));
+    for (int i = 0; i < count + 1; i++) even[i] = sums[2 * i], odd[i] = sums[2 * i + 1];
+    even[count + 1] = sums[2 * count + 2];
     for (int i = 0; i < count; i++)
         out[i] = (uint8_t)((even[i] + even[i + 2] + 4 * (odd[i] + odd[i + 1]) + 6 * even[i + 1] + 128) >> 8);
 }

@@ -44,8 +44,9 @@ def follow(
         levels: In how many sizes pictures are looked at, each half as large as the one before; up
             to ``MOST_LEVELS``.
         there: Steps in each size at most, and which step in pixels is small enough to be the last.
-        back: The same of the way back. It is in the full size only and begins where it should end,
-        few: if there are as many points as this; otherwise it is like the way there.
+        back: The same of the way back, which is in the full size only and begins where it should
+            end.
+        few: Of fewer points than this, the way back is like the way there instead.
 
     Returns:
         Where they are in the other picture, and where they are when they are back: infinitely far
