@@ -280,11 +280,11 @@ def test_short_windows(method):
 def test_a_track_gives_what_each_window_gives(method):
     path = loose(method, 6)
     motions, reach = motions_of(shaken(40)), radius(path)
-    track = Track(motions)
+    together = Track(motions).corrections(range(40), path)
     for centre in (0, 3, 20, 39):
         first, last = max(0, centre - reach), min(39, centre + reach)
         alone = correction(motions[first:last], centre - first, path)
-        assert track.correction(centre, path) == pytest.approx(alone, abs=1e-12)
+        assert together[centre] == pytest.approx(alone, abs=1e-12)
 
 
 def test_results_do_not_depend_on_what_was_asked_before():

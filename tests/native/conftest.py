@@ -8,7 +8,7 @@ import pytest
 from vsvqe.native import library
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def without_compiled_code() -> Callable[[], AbstractContextManager[None]]:
     """In whose context the package is as on a processor that it has no compiled code for."""
 

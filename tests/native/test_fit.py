@@ -12,7 +12,7 @@ from vsvqe.motion import estimate
 from vsvqe.motion.flow import Matches, match
 from vsvqe.motion.transform import apply, compose
 from vsvqe.native.corners import corners
-from vsvqe.native.fit import fit, fit_robustly
+from vsvqe.native.fit import simplest, spread
 
 POINTS = np.random.default_rng(3).uniform((-0.9, -0.5), (0.9, 0.5), (150, 2))
 MOTIONS = {
@@ -25,12 +25,24 @@ MOTIONS = {
 }
 
 
+SETTINGS = {"passes": 3, "half": 2.0, "beyond": 4.0, "independent": 0.5, "level": 8.0}
+
+
+def fitted(model: str | None, before: np.ndarray, after: np.ndarray, weights: np.ndarray):
+    """Returns the motion of one kind that fits best with weights as they are."""
+    matrix, kind = simplest([model], before, after, weights, weights, **SETTINGS | {"passes": 0})
+    assert kind == model
+    return matrix
+
+
 @pytest.mark.parametrize("model", MOTIONS)
 def test_exact_motions_are_found(model):
     weights = np.random.default_rng(4).uniform(0.1, 1.0, len(POINTS))
-    matrix, error = fit(model, POINTS, apply(MOTIONS[model], POINTS), weights)
+    after = apply(MOTIONS[model], POINTS)
+    assert np.abs(fitted(model, POINTS, after, weights) - MOTIONS[model]).max() < 1e-8
+    matrix, kind = simplest(list(MOTIONS), POINTS, after, weights, weights, **SETTINGS)
     assert np.abs(matrix - MOTIONS[model]).max() < 1e-8
-    assert error < 1e-14
+    assert kind == model
 
 
 @pytest.mark.parametrize("model", list(MOTIONS)[1:])
@@ -40,10 +52,22 @@ def test_fits_are_those_of_numpy(model, seed, noise, count):
     before = rng.uniform((-0.9, -0.5), (0.9, 0.5), (count, 2))
     after = apply(MOTIONS["homography"], before) + rng.normal(0, noise, (count, 2))
     weights = rng.uniform(0.05, 1.0, count)
-    matrix, error = fit(model, before, after, weights)
     theirs = estimate._FITS[model](before, after)(weights)
+    assert np.abs(fitted(model, before, after, weights) - theirs).max() < 1e-9
+
+
+@given(seed=st.integers(0, 99), noise=st.sampled_from([1e-4, 3e-3, 3e-2]), shift=st.floats(0, 0.01))
+def test_the_simplest_is_that_of_numpy(without_compiled_code, seed, noise, shift):
+    rng = np.random.default_rng(seed)
+    before = rng.uniform((-0.9, -0.5), (0.9, 0.5), (120, 2))
+    after = apply(compose(shift, 0.0, shift), before) + rng.normal(0, noise, (120, 2))
+    points = estimate._Points(before, after, rng.uniform(0.05, 1.0, 120))
+    models = ["translation", "similarity", "affine", "homography"]
+    matrix, kind = estimate._simplest(points, models, points.weights)
+    with without_compiled_code():
+        theirs, expected = estimate._simplest(points, models, points.weights)
+    assert kind == expected
     assert np.abs(matrix - theirs).max() < 1e-9
-    assert error == pytest.approx(weights @ np.square(apply(theirs, before) - after).sum(axis=1))
 
 
 @pytest.mark.parametrize("model", list(MOTIONS)[1:])
@@ -52,12 +76,18 @@ def test_what_is_far_off_does_not_count(model):
     after = apply(MOTIONS[model], POINTS) + rng.normal(0, 1e-4, POINTS.shape)
     after[::5] += rng.uniform(0.02, 0.1, after[::5].shape)
     weights = np.ones(len(POINTS))
-    settings = {"passes": 3, "half": 2.0, "beyond": 4.0}
-    matrix, used, error = fit_robustly(model, POINTS, after, weights, weights, **settings)
+    matrix, _ = simplest([model], POINTS, after, weights, weights, **SETTINGS)
     off = np.linalg.norm(apply(matrix, POINTS) - apply(MOTIONS[model], POINTS), axis=1)
     assert off.max() < 3e-4
-    assert not used[::5].any()
-    assert error == pytest.approx(used @ np.square(apply(matrix, POINTS) - after).sum(axis=1))
+
+
+@given(seed=st.integers(0, 99), count=st.integers(2, 200), thin=st.sampled_from([0.0, 0.01, 1.0]))
+def test_spread_is_that_of_the_covariance(seed, count, thin):
+    rng = np.random.default_rng(seed)
+    turned = compose(rotation=rng.uniform(0, 6))[:2, :2]
+    points = rng.normal(size=(count, 2)) * (1.0, thin) @ turned.T + (0.3, -0.2)
+    expected = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(points.T)), 0))
+    assert spread(points) == pytest.approx(expected, abs=1e-7)
 
 
 @pytest.mark.parametrize("model", ["translation", "similarity", "affine", "homography"])

@@ -106,8 +106,8 @@ class CorrectionPlan:
 
     def _along_path(self, scene: Sequence[estimate.Motion], centres: range) -> Iterator[Props]:
         track, steps = path.Track(scene[1:]), self._steps(scene[1:])
-        for centre in centres:
-            correction = track.correction(centre, self.limits)
+        corrections = track.corrections(centres, self.limits)
+        for centre, correction in zip(centres, corrections, strict=True):
             bend = track.bend(centre, self.limits)
             yield self._described(correction, bend, steps, centre)
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import get_args
 
 import numpy as np
@@ -10,7 +9,7 @@ import vapoursynth as vs
 
 from ..graph import memory
 from ..graph.clips import ClipFacts, like
-from ..graph.nodes import uncached
+from ..graph.nodes import in_turns, uncached
 from ..motion import borders, warp
 from ..motion.mesh import Mesh
 from ..motion.transform import Matrix
@@ -38,48 +37,37 @@ def rendered(
         kernel: See ``warp.sample``.
     """
     edge: warp.Edge = border if border in _EDGES else "mirror"  # type: ignore[assignment]
-    shifted = {0: held} | {
-        distance: _shifted(held, distance)
-        for distance in (sign * away for away in DISTANCES for sign in (1, -1))
-        if border == "fill"
-    }
+    # All frames that may lend their picture are asked for; they are held anyway. To ask for those
+    # that do alone takes a callback more and a node of its own for every frame, which is longer.
+    distances = [sign * away for away in DISTANCES for sign in (1, -1) if border == "fill"]
+    lending = {distance: place for place, distance in enumerate(distances, 2)}
+    inputs = [held, corrected, *(_shifted(held, distance) for distance in distances)]
 
-    def render(
-        corrections: Sequence[Matrix],
-        bend: Mesh | None,
-        n: int,
-        f: vs.VideoFrame | Sequence[vs.VideoFrame],
-    ) -> vs.VideoFrame:
-        frames = [f] if isinstance(f, vs.VideoFrame) else f
-        layers = [
-            borders.Layer(
-                [np.asarray(frame[p]) for p in range(frame.format.num_planes)], matrix, bend
-            )
-            for frame, matrix in zip(frames, corrections, strict=True)
-        ]
+    def layer(frame: vs.VideoFrame, correction: Matrix, bend: Mesh | None) -> borders.Layer:
+        return borders.Layer(
+            [np.asarray(frame[p]) for p in range(frame.format.num_planes)], correction, bend
+        )
+
+    def render(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
+        props = f[1].props
+        correction, bend = correction_of(props), bend_of(props)
+        if not warp.moves(correction, held.width, held.height, bend):
+            return f[0]
+        own = layer(f[0], correction, bend)
+        lent = [layer(f[lending[away]], matrix, bend) for away, matrix in lenders_of(props)]
         result = vs.core.create_video_frame(held.format, held.width, held.height)
         out = [np.asarray(result[p]) for p in range(held.format.num_planes)]
         try:
-            if len(layers) == 1:
-                borders.warped(layers[0], layout, out, edge, kernel)
+            if lent:
+                borders.filled(own, lent, layout, out, kernel)
             else:
-                borders.filled(layers[0], layers[1:], layout, out, kernel)
+                borders.warped(own, layout, out, edge, kernel)
         except Exception as error:
             raise vs.Error(f"Stabilize: frame {n}: {error}") from error
         memory.produced(1, sum(plane.nbytes for plane in out), most=_BETWEEN_TRIMS)
         return result
 
-    def choose(n: int, f: vs.VideoFrame) -> vs.VideoNode:
-        correction = correction_of(f.props)
-        bend = bend_of(f.props)
-        if not warp.moves(correction, held.width, held.height, bend):
-            return held
-        asked = [(0, correction), *lenders_of(f.props)]
-        sources = [shifted[distance] for distance, _ in asked]
-        matrices = [matrix for _, matrix in asked]
-        return held.std.ModifyFrame(sources, partial(render, matrices, bend))
-
-    return held.std.FrameEval(choose, prop_src=corrected, clip_src=list(shifted.values()))
+    return in_turns(inputs, render, vs.core.num_threads)
 
 
 _EDGES = get_args(warp.Edge.__value__)

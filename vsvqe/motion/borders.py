@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..native.fill import fill
-from ..native.library import available
+from ..native.lenders import lenders as best_lenders
+from ..native.library import available, compiled
 from .mesh import Mesh
 from .transform import Floats, Matrix, apply, corners
 from .warp import (
@@ -55,6 +56,7 @@ class Layout:
     peak: float
     """The highest code; infinity for float formats."""
 
+    @cached_property
     def alike(self) -> dict[Siting, list[int]]:
         """Returns the planes of each siting, which share their positions."""
         groups: dict[Siting, list[int]] = {}
@@ -90,19 +92,30 @@ def warped(
         edge: See ``warp.sample``.
         kernel: See ``warp.sample``.
     """
-    for siting, planes in layout.alike().items():
+    for siting, planes in layout.alike.items():
         (piece,) = _pieces([layer], layout, siting, planes)
-        if piece.bend is None:
-            for plane in planes:
-                options = _options(layout, plane, edge, kernel)
-                whole = Region.of(out[plane])
-                sample_region(layer.planes[plane], piece.matrix, whole, out[plane], **options)
-            continue
-        for region in _bands(out[planes[0]]):
-            positions = piece.positions(region)
-            for plane in planes:
-                options = _options(layout, plane, edge, kernel)
-                sample(layer.planes[plane], positions, out[plane][region.within], **options)
+        _warped(piece, layout, planes, [out[plane] for plane in planes], edge, kernel)
+
+
+def _warped(
+    piece: "_Piece",
+    layout: Layout,
+    planes: Sequence[int],
+    out: Sequence[Samples],
+    edge: Edge,
+    kernel: Kernel,
+) -> None:
+    """Corrects planes that lie alike."""
+    options = [_options(layout, plane, edge, kernel) for plane in planes]
+    whole = Region.of(out[0])
+    if piece.bend is None:
+        for plane, target, its in zip(piece.planes, out, options, strict=True):
+            sample_region(plane, piece.matrix, whole, target, **its)
+        return
+    for region in _bands(out[0]):
+        positions = piece.positions(region)
+        for plane, target, its in zip(piece.planes, out, options, strict=True):
+            sample(plane, positions, target[region.within], **its)
 
 
 def _options(layout: Layout, plane: int, edge: Edge, kernel: Kernel) -> dict[str, Any]:
@@ -129,13 +142,13 @@ def filled(
         out: Takes the planes of the corrected frame.
         kernel: See ``warp.sample``.
     """
-    warped(own, layout, out, "mirror", kernel)
     feather = _feather(layout)
-    for siting, planes in layout.alike().items():
+    for siting, planes in layout.alike.items():
         pieces = _pieces([own, *neighbours], layout, siting, planes)
+        targets = [out[plane] for plane in planes]
+        _warped(pieces[0], layout, planes, targets, "mirror", kernel)
         rim = _Rim(pieces[0], feather)
         if rim.regions:
-            targets = [out[plane] for plane in planes]
             if available(targets[0]) and all(piece.bend is None for piece in pieces):
                 _fill_at_once(rim, pieces, targets, layout.peak)
             else:
@@ -242,23 +255,30 @@ def lenders(correction: Matrix, chain: Mapping[int, Matrix], aspect: float) -> l
     Returns:
         The distances of at most four neighbours, the most useful first; none if nothing is missing.
     """
-    points = _points(aspect)
-    points = points[~_inside(apply(correction, points), aspect)]
-    if not chain or not len(points):
+    if not chain:
         return []
-    distances = list(chain)
-    places = np.column_stack([points, np.ones(len(points))]) @ correction.T
-    lent = places @ np.stack([chain[distance] for distance in distances]).transpose(0, 2, 1)
-    covered = _inside(lent[..., :2] / lent[..., 2:], aspect)
+    distances, points = list(chain), _points(aspect)
+    matrices = np.array(list(chain.values())) @ correction
     worth = np.array([_PER_FRAME_AWAY ** abs(distance) for distance in distances])
-    missing = np.ones(len(points), np.bool_)
+    best = best_lenders if compiled() else _lenders
+    chosen = best(correction, matrices, worth, points, aspect / 2, _MOST_NEIGHBOURS)
+    return [distances[neighbour] for neighbour in chosen]
+
+
+def _lenders(
+    correction: Matrix, matrices: Floats, worth: Floats, points: Floats, half: float, most: int
+) -> list[int]:
+    """Does what ``native.lenders`` does where there is no compiled code."""
+    missing = ~_inside(apply(correction, points), half)
+    places = np.column_stack([points, np.ones(len(points))]) @ matrices.transpose(0, 2, 1)
+    covered = _inside(places[..., :2] / places[..., 2:], half)
     chosen: list[int] = []
-    while len(chosen) < _MOST_NEIGHBOURS:
+    while len(chosen) < most:
         gains = worth * (covered & missing).sum(axis=1)
         best = int(gains.argmax())
         if not gains[best]:
             break
-        chosen.append(distances[best])
+        chosen.append(best)
         missing &= ~covered[best]
     return chosen
 
@@ -310,21 +330,23 @@ def zoom_needed(
         1 if nothing is missing; infinity if no enlargement helps.
     """
     # A point p of the output, seen at zoom z, is at C(p / z) of the input. Inside means
-    # |x| <= half the width and |y| <= 1/2, which is linear in 1/z.
-    half = np.array([aspect / 2, 0.5])
+    # |x| <= half the width and |y| <= 1/2, which is linear in 1/z. In plain numbers: for four
+    # points NumPy would take several times as long.
+    halves = aspect / 2, 0.5
     if bend is not None:
-        half -= _reach(bend)
-    corner = corners(aspect) * part
-    slopes, centre = corner @ correction[:, :2].T, correction[:, 2]
+        halves = halves[0] - _reach(bend)[0], halves[1] - _reach(bend)[1]
+    *places, (g, h, i) = correction.tolist()
     most = 1.0
-    for sign in (1.0, -1.0):
-        room = half * centre[2] - sign * centre[:2]
-        if (room <= 0).any():
-            return np.inf
-        reach = sign * slopes[:, :2] - half * slopes[:, 2:]
-        with np.errstate(divide="ignore"):
-            limits = np.where(reach > 0, room / reach, np.inf)
-        most = min(most, float(limits.min()))
+    for (a, b, c), half in zip(places, halves, strict=True):
+        for sign in (1.0, -1.0):
+            room = half * i - sign * c
+            if room <= 0:
+                return math.inf
+            for x, y in corners(aspect).tolist():
+                x, y = x * part[0], y * part[1]
+                reach = sign * (a * x + b * y) - half * (g * x + h * y)
+                if reach * most > room:
+                    most = room / reach
     return 1 / most
 
 
@@ -607,5 +629,6 @@ def _points(aspect: float) -> Floats:
     return np.stack([axis.ravel() for axis in np.meshgrid(side * aspect, side)], axis=-1)
 
 
-def _inside(points: Floats, aspect: float) -> NDArray[np.bool_]:
-    return np.asarray((np.abs(points) <= (aspect / 2, 0.5)).all(axis=-1))
+def _inside(points: Floats, half: float) -> NDArray[np.bool_]:
+    """Returns which points, in centred units, are in a frame of twice this width."""
+    return np.asarray((np.abs(points) <= (half, 0.5)).all(axis=-1))

@@ -243,6 +243,8 @@ def _motion(matches: Matches, model: ModelName, width: int, height: int) -> Moti
 
 def _spread(points: Floats) -> tuple[float, float]:
     """Returns the deviations of points across and along the line that fits them best."""
+    if compiled():
+        return fit.spread(points)
     off = points - np.add.reduce(points) / len(points)
     (xx, xy), (_, yy) = (off.T @ off / (len(points) - 1)).tolist()
     middle, reach = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
@@ -284,7 +286,7 @@ def _inliers(matches: Matches, method: int, threshold: float) -> NDArray[np.bool
         maxIters=500,
         confidence=0.995,
     )
-    return none if inliers is None else inliers.ravel().astype(bool)
+    return none if inliers is None else np.asarray(inliers, np.uint8).ravel().view(np.bool_)
 
 
 def _near(points: _Points, matrix: Matrix, height: int) -> _Points:
@@ -304,35 +306,31 @@ def _simplest(
         main: Weights of the points to begin with.
     """
     last = supported[-1]
-    best, weights, error = _fitted_model(last, points, main)
-    for name in (None, *supported[:-1]):
-        simple, its_error = _fit(name, points, weights)
-        parameters, fewer = _PARAMETERS[last], _PARAMETERS[name]
-        if not _explains(its_error - error, error, parameters, fewer, len(weights)):
-            return simple, name
-    return best, last
-
-
-def _fitted_model(model: ModelName, points: _Points, begin: Floats) -> tuple[Matrix, Floats, float]:
-    """Does what ``_fitted`` does, for a motion; returns the error too."""
     if compiled():
-        return fit.fit_robustly(
-            model, *points, begin, passes=_PASSES, half=_HALF_WEIGHT, beyond=_BEYOND
+        return fit.simplest(
+            (None, *supported),
+            *(*points, main),
+            passes=_PASSES,
+            half=_HALF_WEIGHT,
+            beyond=_BEYOND,
+            independent=_INDEPENDENT,
+            level=_F_LEVEL,
         )
     before, after, _ = points
-    matrix, weights = _fitted(
-        _FITS[model](before, after), lambda matrix: apply(matrix, before), points, begin
+
+    def left(matrix: Matrix, weights: Floats) -> float:
+        return _error(apply(matrix, before), after, weights)
+
+    best, weights = _fitted(
+        _FITS[last](before, after), lambda matrix: apply(matrix, before), points, main
     )
-    return matrix, weights, _error(apply(matrix, before), after, weights)
-
-
-def _fit(model: ModelName | None, points: _Points, weights: Floats) -> tuple[Matrix, float]:
-    """Fits a motion, or none, with weights of the points; returns the error too."""
-    before, after, _ = points
-    if compiled():
-        return fit.fit(model, before, after, weights)
-    matrix = np.eye(3) if model is None else _FITS[model](before, after)(weights)
-    return matrix, _error(apply(matrix, before), after, weights)
+    error = left(best, weights)
+    for name in (None, *supported[:-1]):
+        simple = np.eye(3) if name is None else _FITS[name](before, after)(weights)
+        gain = left(simple, weights) - error
+        if not _explains(gain, error, _PARAMETERS[last], _PARAMETERS[name], len(weights)):
+            return simple, name
+    return best, last
 
 
 def _in_rows(

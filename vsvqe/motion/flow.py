@@ -1,6 +1,7 @@
 """Where points of one picture are in the next: three ways, checked forward and backward."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import cv2
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from ..native import corners, track
 from ..native.library import available
+from ..native.match import Choice
+from ..native.match import match as compiled_match
 
 type Picture = NDArray[np.uint8]
 type Points = NDArray[np.float32]
@@ -77,6 +80,11 @@ def match(previous: Picture, current: Picture, flow: FlowName) -> Matches:
         flow: ``"lk"`` follows each point with pyramidal Lucas-Kanade; ``"dis"`` and
             ``"farneback"`` compute the flow of the whole picture and read it at the points.
     """
+    if min(previous.shape) < _SMALLEST:
+        nowhere = np.empty((0, 2), np.float32)
+        return Matches(nowhere, nowhere, np.empty(0), 0)
+    if flow == "lk" and available(previous) and available(current):
+        return Matches(*compiled_match(previous, current, _choice(*previous.shape)))
     points, texture = _textured_points(previous)
     if len(points) == 0:
         return Matches(points, points, texture, 0)
@@ -90,20 +98,46 @@ def match(previous: Picture, current: Picture, flow: FlowName) -> Matches:
     return Matches(points[kept], there[kept], weights[kept], len(points))
 
 
+class _Cells(NamedTuple):
+    """The grid of the half-size picture, a corner of each cell of which is taken."""
+
+    left: int
+    top: int
+    cell: int
+    columns: int
+    rows: int
+
+
+def _cells(height: int, width: int) -> _Cells:
+    """Returns the grid of a picture."""
+    sides = height // 2, width // 2
+    cell = min(_CELL, max(_SMALLEST_CELL, min(sides) // _ROWS))
+    rows, columns = ((side - 2 * _MARGIN) // cell for side in sides)
+    top, left = ((side - n * cell) // 2 for side, n in zip(sides, (rows, columns), strict=True))
+    return _Cells(left, top, cell, columns, rows)
+
+
+@lru_cache(maxsize=8)
+def _choice(height: int, width: int) -> Choice:
+    """Returns what compiled code has to know of the points of a picture."""
+    (turns, enough), (turns_back, enough_back) = _THERE, _BACK
+    return Choice(
+        **_cells(height, width)._asdict(),
+        levels=_levels(height, width),
+        **{"turns": turns, "enough": enough, "turns_back": turns_back, "enough_back": enough_back},
+        **{"few": _FEW, "flat": _FLAT, "textured": _TEXTURED, "away": _RETURN, "alike": _ALIKE},
+    )
+
+
 def _textured_points(picture: Picture) -> tuple[Points, NDArray[np.float64]]:
     """Returns the best corner of each cell, and how textured it is, from 0 to 1."""
-    if min(picture.shape) < _SMALLEST:
-        return np.empty((0, 2), np.float32), np.empty(0)
     # At half the size corners are as good, noise is less, and it takes a quarter of the time.
-    halved = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    height, width = picture.shape
+    even = picture[: height // 2 * 2, : width // 2 * 2]
+    halved = cv2.resize(even, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     small = np.asarray(halved, np.uint8)
-    cell = min(_CELL, max(_SMALLEST_CELL, min(small.shape) // _ROWS))
-    rows, columns = ((side - 2 * _MARGIN) // cell for side in small.shape)
-    top, left = (
-        (side - n * cell) // 2 for side, n in zip(small.shape, (rows, columns), strict=True)
-    )
     best = corners.corners if available(small) else _corners_by_opencv
-    places, strengths = best(small, left, top, cell, columns, rows)
+    places, strengths = best(small, *_cells(height, width))
     textured = strengths > _FLAT
     points = places[textured].astype(np.float32) * 2 + np.float32(0.5)
     return points, np.minimum(strengths[textured] / _TEXTURED, 1.0).astype(np.float64)
@@ -124,32 +158,16 @@ def _corners_by_opencv(
     return places.astype(np.int64), strengths.astype(np.float32)
 
 
-def _lucas_kanade(previous: Picture, current: Picture, points: Points) -> tuple[Points, Points]:
-    """Bouguet's pyramidal Lucas-Kanade, there and back."""
-    follow = track.follow if available(previous) else _follow_by_opencv
-    levels = _levels(previous)
-    return follow(previous, current, points, levels=levels, there=_THERE, back=_BACK, few=_FEW)
-
-
-def _levels(picture: Picture) -> int:
+def _levels(height: int, width: int) -> int:
     """Returns in how many sizes it is looked at: none is smaller than what a point is known by."""
-    levels, side = 1, min(picture.shape)
+    levels, side = 1, min(height, width)
     while levels <= _LEVELS and side > 2 * max(_WINDOW):
         levels, side = levels + 1, (side + 1) // 2
     return levels
 
 
-def _follow_by_opencv(
-    previous: Picture,
-    current: Picture,
-    points: Points,
-    *,
-    levels: int,
-    there: tuple[int, float],
-    back: tuple[int, float],
-    few: int,
-) -> tuple[Points, Points]:
-    """Does what ``native.track.follow`` does where there is no compiled code."""
+def _lucas_kanade(previous: Picture, current: Picture, points: Points) -> tuple[Points, Points]:
+    """Bouguet's pyramidal Lucas-Kanade, there and back, where there is no compiled code."""
 
     def followed(
         first: Picture,
@@ -171,11 +189,12 @@ def _follow_by_opencv(
         )
         return np.asarray(places, np.float32), np.asarray(found).ravel() != 0
 
-    found, held = followed(previous, current, points, points, levels, there)
-    if len(points) < few:
-        returned, held_too = followed(current, previous, found, found, levels, there)
+    levels = _levels(*previous.shape)
+    found, held = followed(previous, current, points, points, levels, _THERE)
+    if len(points) < _FEW:
+        returned, held_too = followed(current, previous, found, found, levels, _THERE)
     else:
-        returned, held_too = followed(current, previous, found, points, 1, back)
+        returned, held_too = followed(current, previous, found, points, 1, _BACK)
     returned[~(held & held_too)] = np.inf
     return found, returned
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from .estimate import Motion
 from .mesh import COLUMNS, ROWS, Mesh
-from .transform import Floats, Matrix, compose, farthest, similarities
+from .transform import Floats, Matrix, corners, similarities
 
 type MethodName = Literal["kalman", "gaussian", "l1"]
 
@@ -134,7 +134,7 @@ def correction(motions: Sequence[Motion], centre: int, settings: PathSettings) -
         >>> round(float(correction(motions, 4, PathSettings(smoothing=6))[0, 2]), 3)
         0.007
     """
-    return Track(motions).correction(centre, settings, reach=len(motions))
+    return Track(motions).corrections(range(centre, centre + 1), settings, reach=len(motions))[0]
 
 
 def bend(motions: Sequence[Motion], centre: int, settings: PathSettings) -> Mesh | None:
@@ -189,31 +189,34 @@ class Track:
         if any(motion.mesh is not None for motion in motions):
             self._meshes = _summed(np.stack([_trusted_mesh(motion) for motion in motions]))
 
-    def correction(
-        self, centre: int, settings: PathSettings, *, reach: int | None = None
-    ) -> Matrix:
-        """Returns what steadies one frame; see the function of this name.
+    def corrections(
+        self, centres: range, settings: PathSettings, *, reach: int | None = None
+    ) -> list[Matrix]:
+        """Returns what steadies consecutive frames; see the function ``correction``.
 
         Args:
-            centre: Number of the frame, from 0.
+            centres: Numbers of the frames, from 0; not none.
             settings: How the path is smoothed.
             reach: Frames on each side that count; ``None``: ``radius``.
 
         Raises:
             ValueError: There is no such frame.
         """
-        if not 0 <= centre <= self._last:
-            raise ValueError(f"a window of {self._last + 1} frames has no frame {centre}")
+        if centres[0] < 0 or centres[-1] > self._last:
+            odd = centres[0] if centres[0] < 0 else centres[-1]
+            raise ValueError(f"a window of {self._last + 1} frames has no frame {odd}")
         if not self._last or settings.smoothing == 0:
-            return np.eye(3)
-        first, last = self._window(centre, settings, reach)
-        smooth = _SMOOTHERS[settings.method](self._similar[first:last], centre - first, settings)
-        turn = compose(*np.clip(smooth, -_limits(settings), _limits(settings)).tolist())
-        residues = self._residues[first : last + 1]
-        matrix = turn @ _residue(residues, centre - first, settings.smoothing)
-        if not np.isfinite(matrix).all():
-            return np.eye(3)
-        return np.eye(3) if farthest(matrix, _WIDE) < _LEAST else matrix
+            return [np.eye(3)] * len(centres)
+        windows = _Windows(
+            self._last + 1, centres, radius(settings) if reach is None else reach, settings.method
+        )
+        limits = _limits(settings)
+        with np.errstate(all="ignore"):
+            smooth = _SMOOTHERS[settings.method](self._similar, windows, settings)
+            turns = _composed(np.clip(smooth, -limits, limits))
+            found = turns @ _residue(self._residues, windows, settings.smoothing)
+            matter = _farthest(found) >= _LEAST
+        return [matrix if its else np.eye(3) for matrix, its in zip(found, matter, strict=True)]
 
     def bend(self, centre: int, settings: PathSettings, *, reach: int | None = None) -> Mesh | None:
         """Returns what steadies a frame beside its ``correction``; see the function of this name.
@@ -225,17 +228,49 @@ class Track:
         """
         if self._meshes is None or settings.smoothing == 0:
             return None
-        first, last = self._window(centre, settings, reach)
+        first, last = _window(self._last + 1, centre, radius(settings) if reach is None else reach)
         path = self._meshes[first : last + 1]
         weights = _kalman(len(path), centre - first, settings.smoothing)
         smooth = np.tensordot(weights, path - path[centre - first], axes=1)
         found = _bounded(smooth, np.full(smooth.shape, _BEND_LIMIT))
         return found if np.abs(found).max() >= _LEAST else None
 
-    def _window(self, centre: int, settings: PathSettings, reach: int | None) -> tuple[int, int]:
-        """Returns the first and the last frame of the window around one."""
-        reach = radius(settings) if reach is None else reach
-        return max(0, centre - reach), min(self._last, centre + reach)
+
+def _window(frames: int, centre: int, reach: int) -> tuple[int, int]:
+    """Returns the first and the last frame of the window around one."""
+    return max(0, centre - reach), min(frames - 1, centre + reach)
+
+
+class _Windows(NamedTuple):
+    """The windows around consecutive frames."""
+
+    frames: int
+    """Of all."""
+    centres: range
+    reach: int
+    """Frames on each side, as far as there are so many."""
+    method: MethodName
+
+
+@lru_cache(maxsize=64)
+def _all_weights(windows: _Windows, smoothing: float) -> Floats:
+    """Returns the weight of every frame in the smoothed value of each centre, N x K."""
+    weights = np.zeros((len(windows.centres), windows.frames))
+    for row, centre in zip(weights, windows.centres, strict=True):
+        first, last = _window(windows.frames, centre, windows.reach)
+        row[first : last + 1] = _WEIGHTS[windows.method](
+            last + 1 - first, centre - first, smoothing
+        )
+    return _read_only(weights)
+
+
+def _farthest(matrices: Floats) -> Floats:
+    """Returns ``farthest`` of N corrections; what is no number moves nothing."""
+    places = np.column_stack([corners(_WIDE), np.ones(4)])
+    moved = places @ matrices.transpose(0, 2, 1)
+    away = moved[..., :2] / moved[..., 2:] - places[:, :2]
+    most = np.hypot(away[..., 0], away[..., 1]).max(axis=1)
+    return np.where(np.isfinite(matrices).all(axis=(1, 2)), most, 0.0)
 
 
 def _summed(steps: Floats) -> Floats:
@@ -283,20 +318,18 @@ def _possible(matrices: Floats) -> NDArray[np.bool_]:
         return np.asarray(finite & (area > 1 / 16) & (area < 16))
 
 
-def _poses(similar: Floats, centre: int) -> Floats:
-    """Returns the similarity part of every frame's pose, K x 4: x, y, rotation, log of the scale.
+def _path(similar: Floats) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+    """Returns the similarity part of every frame's pose, as the first frame sees it.
 
     Args:
         similar: The motions' own, K - 1 x 4.
-        centre: The frame whose pose is the identity.
+
+    Returns:
+        The logarithm of scale and rotation, and the place, K complex numbers each.
     """
     shift = similar[:, 0] + 1j * similar[:, 1]
     logs = np.concatenate([[0], -np.cumsum(similar[:, 3] + 1j * similar[:, 2])])
-    logs -= logs[centre]
-    turned = np.exp(logs)
-    places = np.concatenate([[0], -np.cumsum(turned[1:] * shift)])
-    places -= places[centre]
-    return np.stack([places.real, places.imag, logs.imag, logs.real], axis=1)
+    return logs, np.concatenate([[0], -np.cumsum(np.exp(logs[1:]) * shift)])
 
 
 def _residues(matrices: Floats, similar: Floats) -> Floats:
@@ -318,12 +351,22 @@ def _residues(matrices: Floats, similar: Floats) -> Floats:
     )
 
 
-def _residue(path: Floats, centre: int, smoothing: float) -> Matrix:
-    """Returns the part of a correction that is no similarity."""
-    weights = _kalman(len(path), centre, smoothing)
-    smooth = _bounded(weights @ (path - path[centre]), np.full(4, _RESIDUE_LIMIT))
-    stretch, shear, tilt, swing = smooth.tolist()
-    return np.array([[1 + stretch, shear, 0.0], [shear, 1 - stretch, 0.0], [tilt, swing, 1.0]])
+def _residue(path: Floats, windows: _Windows, smoothing: float) -> Floats:
+    """Returns the parts of corrections that are no similarities."""
+    weights = _all_weights(windows._replace(method="kalman"), smoothing)
+    smooth = _seen(weights, path, windows)
+    stretch, shear, tilt, swing = _bounded(smooth, np.full(4, _RESIDUE_LIMIT)).T
+    zero, one = np.zeros_like(stretch), np.ones_like(stretch)
+    return _matrices([[1 + stretch, shear, zero], [shear, 1 - stretch, zero], [tilt, swing, one]])
+
+
+def _seen(weights: Floats, path: NDArray[Any], windows: _Windows) -> NDArray[Any]:
+    """Returns the smoothed path as each of the centres sees it."""
+    own = path[windows.centres.start : windows.centres.stop]
+    # Not as a product of matrices: for one as large as this BLAS wakes threads of its own, which
+    # take the processor from the core's.
+    smooth = np.einsum("nk,k...->n...", weights, path)
+    return np.asarray(smooth - (weights.sum(axis=1) * own.T).T)
 
 
 def _composed(similar: Floats) -> Floats:
@@ -331,16 +374,25 @@ def _composed(similar: Floats) -> Floats:
     dx, dy, rotation, log_scale = similar.T
     cos, sin = np.exp(log_scale) * np.cos(rotation), np.exp(log_scale) * np.sin(rotation)
     zero, one = np.zeros_like(dx), np.ones_like(dx)
-    rows = [[cos, -sin, dx], [sin, cos, dy], [zero, zero, one]]
+    return _matrices([[cos, -sin, dx], [sin, cos, dy], [zero, zero, one]])
+
+
+def _matrices(rows: Sequence[Sequence[Floats]]) -> Floats:
+    """Returns N matrices of rows of N elements each."""
     return np.moveaxis(np.array(rows), -1, 0)
 
 
-def _linear(similar: Floats, centre: int, settings: PathSettings) -> Floats:
+def _linear(similar: Floats, windows: _Windows, settings: PathSettings) -> Floats:
     """Smooths with a filter whose weights depend on the length of the window only."""
-    path = _poses(similar, centre)
-    weights = _WEIGHTS[settings.method]
-    whole = weights(len(path), centre, settings.smoothing) @ path
-    quick = weights(len(path), centre, settings.smoothing * _QUICK) @ path
+    logs, places = _path(similar)
+    turns = np.exp(logs[windows.centres.start : windows.centres.stop])
+
+    def smoothed(smoothing: float) -> Floats:
+        weights = _all_weights(windows, smoothing)
+        place, log = _seen(weights, places, windows) / turns, _seen(weights, logs, windows)
+        return np.stack([place.real, place.imag, log.imag, log.real], axis=1)
+
+    whole, quick = smoothed(settings.smoothing), smoothed(settings.smoothing * _QUICK)
     return np.asarray(quick + _bounded(whole - quick, _SLOW_SHARE * _limits(settings)))
 
 
@@ -434,7 +486,16 @@ def _limits(settings: PathSettings) -> Floats:
     return np.array([settings.dxmax, settings.dymax, settings.rotmax, math.log(settings.zoommax)])
 
 
-def _l1(similar: Floats, centre: int, settings: PathSettings) -> Floats:
+def _l1(similar: Floats, windows: _Windows, settings: PathSettings) -> Floats:
+    """Smooths with linear programs."""
+    smooth = []
+    for centre in windows.centres:
+        first, last = _window(windows.frames, centre, windows.reach)
+        smooth.append(_l1_around(similar[first:last], centre - first, settings))
+    return np.stack(smooth)
+
+
+def _l1_around(similar: Floats, centre: int, settings: PathSettings) -> Floats:
     """Mixes the best paths of all windows around those in the middle of which the frame is.
 
     The best path bends at few frames. Which ones they are changes from one window to the next: so
@@ -461,7 +522,8 @@ def _l1_window(similar: bytes, limits: tuple[float, ...]) -> Floats:
         similar: The similarities from frame to frame, K - 1 x 4 numbers.
         limits: Of the four parameters.
     """
-    path = _poses(np.frombuffer(similar).reshape(-1, 4), 0)
+    logs, places = _path(np.frombuffer(similar).reshape(-1, 4))
+    path = np.stack([places.real, places.imag, logs.imag, logs.real], axis=1)
     columns = zip(path.T, limits, strict=True)
     smooth = np.stack([_l1_path(column, limit) for column, limit in columns], axis=1)
     # As each frame sees it.

@@ -4,10 +4,9 @@
  * eigenvalue of the structure tensor, whose derivatives are Sobel's.
  */
 
-#include "exported.h"
+#include "corners.h"
 
 #include <math.h>
-#include <stdint.h>
 
 /* Columns that are computed together; a cell is narrower. */
 #define MOST 256
@@ -40,8 +39,8 @@ static void summed(const uint8_t *row, int64_t pitch, int64_t left, int count, p
  *
  * left, top: of the grid; three pixels at least are around it. places: column and row of each
  * corner. strengths: theirs. */
-EXPORTED void corners(const uint8_t *pixels, int64_t pitch, int64_t left, int64_t top, int cell,
-                      int64_t columns, int64_t rows, int64_t *places, float *strengths) {
+void corners(const uint8_t *pixels, int64_t pitch, int64_t left, int64_t top, int cell,
+             int64_t columns, int64_t rows, int64_t *places, float *strengths) {
     const int64_t together = MOST / cell;
     products three[3];
     float best[MOST];

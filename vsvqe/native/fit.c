@@ -9,6 +9,7 @@
 #define MOST 8
 
 typedef enum { NOTHING, TRANSLATION, SIMILARITY, AFFINE, HOMOGRAPHY } model;
+static const int PARAMETERS[] = {0, 2, 4, 6, 8};
 
 /* Pairs of points, (x, y) one after the other. */
 typedef struct {
@@ -141,8 +142,8 @@ static double off(const double *m, const pairs *of, int64_t n) {
 }
 
 /* Fits a motion; returns the weighted sum of squares that it leaves. */
-EXPORTED double fit(int kind, const double *before, const double *after, int64_t count,
-                    const double *weights, double *matrix) {
+static double fit(int kind, const double *before, const double *after, int64_t count,
+                  const double *weights, double *matrix) {
     const pairs to = {before, after, count};
     double error = 0.0;
     fitted((model)kind, &to, weights, matrix);
@@ -155,9 +156,9 @@ EXPORTED double fit(int kind, const double *before, const double *after, int64_t
  * weights: of the pairs. used: weights to begin with; takes the last ones. half: how many robust
  * deviations off weigh half. beyond: how many times that far off counts nothing. scratch: `count`
  * numbers. Returns what `fit` does. */
-EXPORTED double fit_robustly(int kind, const double *before, const double *after, int64_t count,
-                             const double *weights, double *used, int passes, double half,
-                             double beyond, double *scratch, double *matrix) {
+static double fit_robustly(int kind, const double *before, const double *after, int64_t count,
+                           const double *weights, double *used, int passes, double half,
+                           double beyond, double *scratch, double *matrix) {
     const pairs to = {before, after, count};
     for (int pass = 0; pass < passes; pass++) {
         fitted((model)kind, &to, used, matrix);
@@ -170,4 +171,41 @@ EXPORTED double fit_robustly(int kind, const double *before, const double *after
         }
     }
     return fit(kind, before, after, count, used, matrix);
+}
+
+/* Finds the simplest motion that is as good as the most complex one, by the F test.
+ *
+ * kind: the most complex one. simpler: which others there are, in order, `others` of them. begin: as
+ * `used` of `fit_robustly`; takes the last weights. independent: how many pairs one counts for.
+ * level: of the test. Returns which motion it is. */
+EXPORTED int simplest(int kind, const int *simpler, int others, const double *before,
+                      const double *after, int64_t count, const double *weights, double *begin,
+                      int passes, double half, double beyond, double independent, double level,
+                      double *scratch, double *matrix) {
+    double best[9];
+    const double error = fit_robustly(kind, before, after, count, weights, begin, passes, half,
+                                      beyond, scratch, best);
+    const double freedom = 2.0 * independent * (double)count - PARAMETERS[kind];
+    for (int i = 0; i < others; i++) {
+        const double gain = fit(simpler[i], before, after, count, begin, matrix) - error;
+        const int fewer = PARAMETERS[kind] - PARAMETERS[simpler[i]];
+        if (!(gain * freedom > level * fewer * error)) return simpler[i];
+    }
+    memcpy(matrix, best, sizeof best);
+    return kind;
+}
+
+/* Finds the deviations of points across and along the line that fits them best. */
+EXPORTED void spread(const double *points, int64_t count, double *deviations) {
+    double x = 0.0, y = 0.0, xx = 0.0, xy = 0.0, yy = 0.0;
+    for (int64_t n = 0; n < count; n++) x += points[2 * n], y += points[2 * n + 1];
+    x /= (double)count, y /= (double)count;
+    for (int64_t n = 0; n < count; n++) {
+        const double right = points[2 * n] - x, down = points[2 * n + 1] - y;
+        xx += right * right, xy += right * down, yy += down * down;
+    }
+    const double freedom = (double)(count - 1);
+    const double middle = (xx + yy) / 2.0, reach = hypot((xx - yy) / 2.0, xy);
+    deviations[0] = sqrt(fmax(middle - reach, 0.0) / freedom);
+    deviations[1] = sqrt((middle + reach) / freedom);
 }

@@ -1,51 +1,30 @@
 """Fitting motions to pairs of points: see ``fit.c``."""
 
 import ctypes
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .library import function
+from .library import address, function
 
 type Floats = NDArray[np.float64]
 
 MODELS = {None: 0, "translation": 1, "similarity": 2, "affine": 3, "homography": 4}
 """What a motion may be; ``None``: nothing moves."""
 
-_POINTS = [ctypes.c_int, *[ctypes.c_void_p] * 2, ctypes.c_int64]
-_FIT = (*_POINTS, *[ctypes.c_void_p] * 2)
-_ROBUSTLY = (
-    *_POINTS,
-    *[ctypes.c_void_p] * 2,
-    ctypes.c_int,
-    *[ctypes.c_double] * 2,
+_SIMPLEST = (
+    *[ctypes.c_int, ctypes.c_void_p, ctypes.c_int],
+    *[ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64],
+    *[ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int],
+    *[ctypes.c_double] * 4,
     *[ctypes.c_void_p] * 2,
 )
+_SPREAD = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 
 
-def fit(model: str | None, before: Floats, after: Floats, weights: Floats) -> tuple[Floats, float]:
-    """Fits a motion by least squares.
-
-    Args:
-        model: One of ``MODELS``.
-        before: N x 2.
-        after: N x 2.
-        weights: N.
-
-    Returns:
-        The motion, 3 x 3, and the weighted sum of squares that it leaves.
-    """
-    before, after, weights = map(_rows, (before, after, weights))
-    matrix = np.empty((3, 3))
-    error = function("fit", _FIT, ctypes.c_double, quick=True)(
-        *(MODELS[model], before.ctypes.data, after.ctypes.data, len(before)),
-        *(weights.ctypes.data, matrix.ctypes.data),
-    )
-    return matrix, error
-
-
-def fit_robustly(
-    model: str,
+def simplest[Name: str | None](
+    models: Sequence[Name],
     before: Floats,
     after: Floats,
     weights: Floats,
@@ -54,31 +33,47 @@ def fit_robustly(
     passes: int,
     half: float,
     beyond: float,
-) -> tuple[Floats, Floats, float]:
-    """Fits a motion, and again with less weight on what is far from it.
+    independent: float,
+    level: float,
+) -> tuple[Floats, Name]:
+    """Fits the most complex motion by least squares, and takes a simpler one if it is as good.
 
     Args:
-        model: As for ``fit``.
-        before: As for ``fit``.
-        after: As for ``fit``.
-        weights: As for ``fit``.
+        models: Some of ``MODELS``, from the simplest.
+        before: N x 2.
+        after: N x 2.
+        weights: N.
         begin: Weights to begin with.
-        passes: How many times weights are changed.
+        passes: How many times the most complex one is fitted again with less weight on what is
+            far from it. Others are fitted with the last weights.
         half: So many robust deviations weigh half.
         beyond: What is so many times as far off does not count.
+        independent: How many pairs one counts for in the F test.
+        level: Of the test.
 
     Returns:
-        The motion, the weights that it was fitted with, and the weighted sum of squares.
+        The motion, 3 x 3, and which it is.
     """
     before, after, weights = map(_rows, (before, after, weights))
-    used = np.array(begin, np.float64, order="C")
-    scratch, matrix = np.empty(len(before)), np.empty((3, 3))
-    error = function("fit_robustly", _ROBUSTLY, ctypes.c_double, quick=True)(
-        *(MODELS[model], before.ctypes.data, after.ctypes.data, len(before)),
-        *(weights.ctypes.data, used.ctypes.data, passes, half, beyond),
-        *(scratch.ctypes.data, matrix.ctypes.data),
+    scratch, matrix = np.empty((2, len(before))), np.empty((3, 3))
+    scratch[0] = begin
+    *simpler, most = (MODELS[model] for model in models)
+    kind = function("simplest", _SIMPLEST, ctypes.c_int, quick=True)(
+        *(most, (ctypes.c_int * len(simpler))(*simpler), len(simpler)),
+        *(address(before), address(after), len(before)),
+        *(address(weights), address(scratch), passes, half, beyond, independent, level),
+        *(address(scratch[1]), address(matrix)),
     )
-    return matrix, used, error
+    return matrix, next(model for model in models if MODELS[model] == kind)
+
+
+def spread(points: Floats) -> tuple[float, float]:
+    """Returns the deviations of N x 2 points across and along the line that fits them best."""
+    points = _rows(points)
+    deviations = (ctypes.c_double * 2)()
+    function("spread", _SPREAD, quick=True)(address(points), len(points), deviations)
+    across, along = deviations
+    return across, along
 
 
 def _rows(numbers: Floats) -> Floats:

@@ -7,14 +7,10 @@
 #ifndef PYRAMID_H
 #define PYRAMID_H
 
+#include "picture.h"
+
 #include <stdint.h>
 #include <stdlib.h>
-
-/* A plane of 8 bits. */
-typedef struct {
-    const uint8_t *pixels;
-    int64_t pitch, width, height;
-} picture;
 
 #define MOST_LEVELS 8
 

@@ -5,7 +5,8 @@
  * in single precision.
  */
 
-#include "exported.h"
+#include "track.h"
+
 #include "edges.h"
 #include "pyramid.h"
 
@@ -175,10 +176,9 @@ static void follow(const picture *from, const picture *to, int levels, const flo
  * levels: in how many sizes of the pictures. few: of less points than this, each is followed back
  * through all of them, too; others begin where they should end. there, back: where they are found;
  * lost: whether they are not, on one of the ways. Returns 0 where there is no memory. */
-EXPORTED int there_and_back(const picture *from, const picture *to, int levels, const float *points,
-                            int64_t count, int turns, float enough, int turns_back,
-                            float enough_back, int64_t few, float *there, float *back,
-                            uint8_t *lost) {
+int there_and_back(const picture *from, const picture *to, int levels, const float *points,
+                   int64_t count, int turns, float enough, int turns_back, float enough_back,
+                   int64_t few, float *there, float *back, uint8_t *lost) {
     const goal first = {turns, enough}, second = {turns_back, enough_back};
     const size_t size = (size_t)count * 2 * sizeof(float);
     picture before[MOST_LEVELS], after[MOST_LEVELS];
@@ -202,8 +202,8 @@ EXPORTED int there_and_back(const picture *from, const picture *to, int levels, 
 }
 
 /* How much the surroundings of points look alike: normalised cross-correlation. */
-EXPORTED void correlate(const picture *from, const picture *to, const float *points,
-                        const float *places, float *alike, int64_t count) {
+void correlate(const picture *from, const picture *to, const float *points, const float *places,
+               float *alike, int64_t count) {
     float own[PATCH * PATCH], other[PATCH * PATCH];
     for (int64_t n = 0; n < count; n++) {
         float means[2] = {0}, powers[2] = {0}, common = 0.0f;
