@@ -26,7 +26,7 @@ _CODED = Window((-2, -1, 0, 1, 2, 3, 4), aligned=True)
 # Frames that are refined are four or eight apart: one lies always ahead within eight.
 _FAR_AHEAD = Window((-2, -1, 0, 1, 2, 3, 4, 6, 8), aligned=True)
 # Half of what alignment costs beside the smallest network, for a hundredth of what it gains.
-_AHEAD = Window((0, 1, 2, 4), aligned=True, kernel="bilinear")
+_AHEAD = Window((-1, 0, 1, 2, 4), aligned=True, kernel="bilinear")
 _AROUND = Window((-2, -1, 0, 1, 2), aligned=True)
 _AS_THEY_ARE = Window((-2, -1, 0, 1, 2), aligned=False)
 
@@ -195,7 +195,7 @@ def _quantisation(net: nn.Module, material: Material) -> Quantisation:
 
 DESIGNS = {
     "deblock-fast": Design(
-        f"{_DEBLOCK}, in little time; looks at four aligned frames.",
+        f"{_DEBLOCK}, in little time; looks at five aligned frames.",
         lambda: PlanesNet(_AHEAD, 1, channels=32, blocks=3, responsive=True, quantiser_map=True),
         _deblock,
     ),

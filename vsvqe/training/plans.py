@@ -47,7 +47,7 @@ class Finish:
 _STAGES = {
     stage.design: stage
     for stage in (
-        Stage("deblock-fast", 60_000),
+        Stage("deblock-fast", 69_000),
         Stage("deblock-balanced", 60_400),
         Stage("deblock-best", 58_000, start="deblock-balanced"),
         Stage("superres-x2-fast", 39_000),
