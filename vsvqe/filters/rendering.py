@@ -43,20 +43,22 @@ def rendered(
     lending = {distance: place for place, distance in enumerate(distances, 2)}
     inputs = [held, corrected, *(_shifted(held, distance) for distance in distances)]
 
+    # Each time that a node or a frame is asked for its format, a new one is made.
+    format, width, height = held.format, held.width, held.height
+    planes = range(format.num_planes)
+
     def layer(frame: vs.VideoFrame, correction: Matrix, bend: Mesh | None) -> borders.Layer:
-        return borders.Layer(
-            [np.asarray(frame[p]) for p in range(frame.format.num_planes)], correction, bend
-        )
+        return borders.Layer([np.asarray(frame[p]) for p in planes], correction, bend)
 
     def render(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         props = f[1].props
         correction, bend = correction_of(props), bend_of(props)
-        if not warp.moves(correction, held.width, held.height, bend):
+        if not warp.moves(correction, width, height, bend):
             return f[0]
         own = layer(f[0], correction, bend)
         lent = [layer(f[lending[away]], matrix, bend) for away, matrix in lenders_of(props)]
-        result = vs.core.create_video_frame(held.format, held.width, held.height)
-        out = [np.asarray(result[p]) for p in range(held.format.num_planes)]
+        result = vs.core.create_video_frame(format, width, height)
+        out = [np.asarray(result[p]) for p in planes]
         try:
             if lent:
                 borders.filled(own, lent, layout, out, kernel)

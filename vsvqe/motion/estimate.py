@@ -205,7 +205,8 @@ def _motion(matches: Matches, model: ModelName, width: int, height: int) -> Moti
     nothing = Motion(np.eye(3), 0.0)
     main = _main(matches, height)
     common = _common(matches, height) | main
-    if common.sum() < _SUPPORT["translation"]:
+    count = np.count_nonzero(common)
+    if count < _SUPPORT["translation"]:
         return nothing
     followed = _Points(
         points_from_pixels(matches.before, width, height),
@@ -213,7 +214,6 @@ def _motion(matches: Matches, model: ModelName, width: int, height: int) -> Moti
         matches.weights,
     )
     points = followed.at(common)
-    count = len(points.before)
     across, along = _spread(points.before)
     plain = _PLAIN.get(model, model)
     supported = [
@@ -225,7 +225,7 @@ def _motion(matches: Matches, model: ModelName, width: int, height: int) -> Moti
     matrix, name = _simplest(points, supported, begin)
     if any(abs(part) > most for part, most in zip(decompose(matrix), _FASTEST, strict=True)):
         return nothing
-    confidence = min(1.0, count / _MANY) * min(1.0, common.mean() / _SHARE)
+    confidence = min(1.0, count / _MANY) * min(1.0, count / (_SHARE * len(common)))
     confidence *= min(1.0, count / (_SHARE * matches.candidates))
     if confidence < _DOUBTFUL:
         return Motion(np.eye(3), confidence)
@@ -268,7 +268,7 @@ def _main(matches: Matches, height: int) -> NDArray[np.bool_]:
     weighs what is farther off, finds motions in between.
     """
     together = _inliers(matches, cv2.RANSAC, max(_TOGETHER * height / 360, _LEAST))
-    most = together.sum() >= max(_MAIN_SHARE * len(together), 1)
+    most = np.count_nonzero(together) >= max(_MAIN_SHARE * len(together), 1)
     return together if most else np.zeros_like(together)
 
 
