@@ -79,8 +79,8 @@ def superres(original: vs.VideoNode, folder: Path) -> Image.Image:
     return sheet(
         original,
         Column("bicubic", damaged.resize.Bicubic(*size)),
-        Column("superres-x2-fast-v1", vqe.SuperRes(damaged, model="superres-x2-fast-v1")),
-        Column("superres-x2-balanced-v2", vqe.SuperRes(damaged)),
+        Column("superres-x2-fast-v2", vqe.SuperRes(damaged, model="superres-x2-fast-v2")),
+        Column("superres-x2-balanced-v3", vqe.SuperRes(damaged)),
         Column("the same, detail=1", vqe.SuperRes(damaged, detail=1)),
     )
 

@@ -12,7 +12,7 @@ Trainings are resumed, and finished ones are not repeated; `--steps 0` leaves th
 Example:
     python scripts/slimming.py --cache cache --base out/deblock-fast --teacher out/deblock-balanced
         --out out/slimming --page docs/slimming.md
-    python scripts/slimming.py --cache cache --base models/superres-x2-fast-v1.onnx
+    python scripts/slimming.py --cache cache --base models/superres-x2-fast-v2.onnx
         --teacher models/superres-x2-best-v1.onnx --out out/slimming-superres
         --page docs/slimming.md --section slimming-superres
 """

@@ -31,7 +31,7 @@ def test_every_task_has_a_model():
         "deblock-best-v3",
         "deblock-fast-v5",
     ]
-    assert "superres-x2-fast-v1" in names["superres"]
+    assert "superres-x2-fast-v2" in names["superres"]
     assert names["astf"] == ["astf-best-v3", "astf-fast-v4"]
     assert len(names["quantiser"]) == 1
     assert sorted(name for found in names.values() for name in found) == sorted(SHIPPED)

@@ -38,8 +38,8 @@ def test_a_card_has_the_figures_of_every_row(card) -> None:
 
 def test_what_lacks_is_told(models) -> None:
     assert gaps(models) == gaps(models_folder())
-    path = models / "superres-x2-fast-v1.json"
+    path = models / "superres-x2-fast-v2.json"
     fields = json.loads(path.read_text())
     del fields["gains"]["x4avc"], fields["gains"]["x2clean"]
     path.write_text(json.dumps(fields))
-    assert gaps(models)["superres-x2-fast-v1"] == ["x2clean", "x4avc"]
+    assert gaps(models)["superres-x2-fast-v2"] == ["x2clean", "x4avc"]

@@ -10,7 +10,7 @@ import vsvqe as vqe
 from vsvqe import cards
 from vsvqe.filters.superres import goes_by_quantiser
 
-NAME = "superres-x2-balanced-v2"
+NAME = "superres-x2-balanced-v3"
 
 
 def test_scale_defaults_to_the_models_own(backend):
@@ -37,7 +37,7 @@ def test_scale_four_of_a_model_for_two_is_twice_two():
         ({"scale": 4}, "superres-x4-balanced-v1", (256, 192)),
         ({"height": 90}, NAME, (120, 90)),
         ({"height": 100}, "superres-x4-balanced-v1", (134, 100)),
-        ({"model": "fast"}, "superres-x2-fast-v1", (128, 96)),
+        ({"model": "fast"}, "superres-x2-fast-v2", (128, 96)),
         ({"scale": 4, "model": "fast"}, "superres-x4-fast-v1", (256, 192)),
         ({"scale": 4, "model": "best"}, "superres-x4-best-v1", (256, 192)),
         ({"scale": 4, "model": "real"}, "superres-x4-real-v3", (256, 192)),
@@ -85,7 +85,7 @@ def test_the_size_of_a_pixel_stays():
 def test_detail_needs_a_model_with_a_sibling():
     clip = scene()
     with pytest.raises(vs.Error, match=r"^SuperRes: detail=0.5: model .* has no sibling"):
-        vqe.SuperRes(clip, detail=0.5, model="superres-x2-fast-v1", backend="cpu")
+        vqe.SuperRes(clip, detail=0.5, model="superres-x2-fast-v2", backend="cpu")
 
 
 @pytest.mark.parametrize("detail", [-0.1, 1.1, float("nan"), "much", None, True])

@@ -25,7 +25,7 @@ clip = vs.core.bs.VideoSource({path!r}, cachemode=0)
 clip = vqe.Stabilize(clip)
 clip = vqe.Deblock(clip, model="deblock-fast-v5")
 clip = vqe.ASTF(clip)
-clip = vqe.SuperRes(clip, model="superres-x2-fast-v1")
+clip = vqe.SuperRes(clip, model="superres-x2-fast-v2")
 clip.set_output()
 """
 # They want different versions of one package, and so an environment each.

@@ -214,7 +214,12 @@ DESIGNS = {
         rate=3e-4,
     ),
     "superres-x2-fast": Design(
-        f"{_SUPERRES}, in little time; looks at five frames as they are.",
+        f"{_SUPERRES}, in little time; looks at five aligned frames; begins with deblock-fast.",
+        lambda: PlanesNet(_AHEAD, 2, channels=32, blocks=6, quantiser_map=True),
+        _superres,
+    ),
+    "superres-x2-light": Design(
+        f"{_SUPERRES}; looks at five frames as they are; what superres-x4-fast begins with.",
         lambda: PlanesNet(_AS_THEY_ARE, 2, channels=32, blocks=4),
         _superres,
     ),
@@ -226,7 +231,7 @@ DESIGNS = {
     ),
     "superres-x2-balanced": Design(
         f"{_SUPERRES}; looks at seven aligned frames; begins with deblock-balanced.",
-        lambda: PlanesNet(_CODED, 2, channels=48, blocks=4, quantiser_map=True),
+        lambda: PlanesNet(_CODED, 2, channels=48, blocks=6, quantiser_map=True),
         _superres,
     ),
     "superres-x2-plain": Design(
@@ -259,7 +264,7 @@ DESIGNS = {
     ),
     "superres-x4-fast": Design(
         "Makes clean and moderately compressed video four times as large, in little time; looks at "
-        "five frames as they are; begins with superres-x2-fast.",
+        "five frames as they are; begins with superres-x2-light.",
         lambda: PlanesNet(_AS_THEY_ARE, 4, channels=32, blocks=4),
         _superres_by_four,
     ),
