@@ -12,6 +12,7 @@ import vapoursynth as vs
 
 from .encoder import GRID, Encoding, Picture, open_encoder, to_av
 from .errors import EncoderError, FilterError, StorageError
+from .interrupts import held
 from .journal import Entry, Journal
 from .script import reason
 from .storage import Unbuffered, written
@@ -113,10 +114,10 @@ def fill(
     for _, row in groupby(enumerate(missing), key=lambda pair: pair[1] - pair[0]):
         run = [segment for _, segment in row]
         wanted = clip[run[0] * grid : (run[-1] + 1) * grid]
-        with closing(wanted.frames(close=True)) as frames:
+        with held() as check, closing(wanted.frames(close=True)) as frames:
             for segment in run:
                 length = min(grid, clip.num_frames - segment * grid)
-                write(segment, _taken(frames, length, segment * grid))
+                write(segment, _taken(frames, length, segment * grid, check))
     found = [journal.finished(segment, paths(segment)) for segment in range(total)]
     if None in found:
         raise StorageError(
@@ -125,13 +126,16 @@ def fill(
     return [entry for entry in found if entry is not None]
 
 
-def _taken(frames: Iterator[vs.VideoFrame], length: int, first: int) -> Iterator[vs.VideoFrame]:
-    """Takes frames of an iterator; what a filter raises names the frame."""
+def _taken(
+    frames: Iterator[vs.VideoFrame], length: int, first: int, check: Callable[[], None]
+) -> Iterator[vs.VideoFrame]:
+    """Takes frames of an iterator, with a ``check`` of ``held``; errors of filters name the frame."""
     for number in range(length):
         try:
             frame = next(frames)
         except vs.Error as error:
             raise FilterError(f"frame {first + number} can't be had: {reason(error)}") from error
+        check()
         yield frame
 
 
