@@ -129,7 +129,7 @@ def fill(
 def _taken(
     frames: Iterator[vs.VideoFrame], length: int, first: int, check: Callable[[], None]
 ) -> Iterator[vs.VideoFrame]:
-    """Takes frames of an iterator, with a ``check`` of ``held``; errors of filters name the frame."""
+    """Takes frames of an iterator, and does ``check``; what a filter raises names the frame."""
     for number in range(length):
         try:
             frame = next(frames)
