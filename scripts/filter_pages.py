@@ -29,7 +29,7 @@ from PIL import Image, ImageDraw, ImageFont
 import vsvqe as vqe
 from demo import drawn
 from demo_scenes import SCENE_FRAMES
-from vsvqe.cards import find
+from vsvqe.cards import find, newest
 from vsvqe.evaluation import fusions, pictures, report, sections
 from vsvqe.evaluation.crops import Crop
 from vsvqe.evaluation.encode import encode_clip
@@ -76,11 +76,13 @@ def superres(original: vs.VideoNode, folder: Path) -> Image.Image:
     small = original.resize.Bicubic(original.width // 2, original.height // 2)
     damaged = coded(small, folder / "superres.mkv", "libx264", {"crf": "23"})
     size = (original.width, original.height)
+    by_two = [card for card in vqe.list_models("superres") if card.scale == 2]
+    names = {card.variant: card.name for card in newest(by_two)}
     return sheet(
         original,
         Column("bicubic", damaged.resize.Bicubic(*size)),
-        Column("superres-x2-fast-v2", vqe.SuperRes(damaged, model="superres-x2-fast-v2")),
-        Column("superres-x2-balanced-v3", vqe.SuperRes(damaged)),
+        Column(names["fast"], vqe.SuperRes(damaged, model="fast")),
+        Column(names["balanced"], vqe.SuperRes(damaged)),
         Column("the same, detail=1", vqe.SuperRes(damaged, detail=1)),
     )
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 from support.clips import all_same, pictures, scene
-from support.models import nearest, windowed
+from support.models import DEFAULTS, nearest, windowed
 
 import vsvqe as vqe
 from vsvqe import cards
 from vsvqe.filters.superres import goes_by_quantiser
 
-NAME = "superres-x2-balanced-v3"
+NAME = DEFAULTS["superres"]
 
 
 def test_scale_defaults_to_the_models_own(backend):

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from textwrap import indent
 
 import pytest
 
@@ -13,60 +14,65 @@ PROGRAM = """
 import os, signal, sys, threading
 from vsvqe.transcode.interrupts import held
 
+NUMBER = int(sys.argv[1])
+
 class Door:
     def __init__(self):
         self.lock = threading.Lock()
     def __enter__(self):
         self.lock.acquire()
-        os.kill(os.getpid(), SIGNAL)
+        os.kill(os.getpid(), NUMBER)
     def __exit__(self, *_):
         self.lock.release()
 
 def end(number, frame):
     raise KeyboardInterrupt(number)
 
-signal.signal(SIGNAL, end)
+signal.signal(NUMBER, end)
 door = Door()
-said = "nothing"
+outcome = "done"
 try:
     with held() as check:
-        BODY
+{work}
 except KeyboardInterrupt as error:
-    said = f"interrupted by {error}"
-assert signal.getsignal(SIGNAL) is end
-print(said, "and the lock is", "held" if door.lock.locked() else "free")
+    outcome = f"interrupted by {{error}}"
+assert signal.getsignal(NUMBER) is end
+lock = "locked" if door.lock.locked() else "free"
+print(f"{{outcome}}, {{lock}}")
 """
+OPENED = "with door: pass\n"
 
 
-def said(number: int, body: str) -> str:
-    program = PROGRAM.replace("SIGNAL", str(int(number))).replace("BODY", body)
+def outcome(number: int, work: str) -> str:
+    """Returns how work ended that was done while interrupts are held, and what the lock is."""
+    program = PROGRAM.format(work=indent(work, " " * 8))
     run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", program, str(int(number))],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     return run.stdout.strip()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_no_lock_is_left_behind(number):
-    expected = f"interrupted by {int(number)} and the lock is free"
-    assert (
-        said(number, "\n        with door: pass\n        check()\n        assert False") == expected
-    )
+    expected = f"interrupted by {int(number)}, free"
+    assert outcome(number, OPENED + "check()\nassert False") == expected
     # Nobody asks before the end.
-    assert said(number, "\n        with door: pass") == expected
+    assert outcome(number, OPENED) == expected
 
 
 def test_an_error_of_the_work_goes_first():
-    body = "\n        with door: pass\n        sys.exit('of the work')"
     with pytest.raises(subprocess.CalledProcessError) as found:
-        said(signal.SIGINT, body)
+        outcome(signal.SIGINT, OPENED + "sys.exit('of the work')")
     assert found.value.stderr.strip() == "of the work"
 
 
 def test_the_second_of_a_kind_is_not_held():
-    body = "\n        with door: pass\n        with door: assert False"
-    assert said(signal.SIGINT, body).startswith("interrupted by 2")
+    assert outcome(signal.SIGINT, OPENED + "with door: assert False") == "interrupted by 2, locked"
 
 
 def test_without_an_interrupt_nothing_happens():
-    assert said(signal.SIGINT, "check()") == "nothing and the lock is free"
+    assert outcome(signal.SIGINT, "check()") == "done, free"

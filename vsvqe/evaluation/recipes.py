@@ -40,13 +40,13 @@ def _x265(qp: int) -> Recipe:
 def _x264(name: str, crf: int, scale: int = 1) -> Recipe:
     smaller = f"bicubic to 1/{scale}, " if scale > 1 else ""
     # What is quickest on one processor rounds differently than what is on another.
-    parameters = {"x264-params": "cpu-independent=1"}
+    same_everywhere = "cpu-independent=1"
     return Recipe(
         name=name,
         about=f"{smaller}x264 medium, crf {crf}",
         scale=scale,
         encoder="libx264",
-        options={"preset": "medium", "crf": str(crf), **parameters},
+        options={"preset": "medium", "crf": str(crf), "x264-params": same_everywhere},
     )
 
 

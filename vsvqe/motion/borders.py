@@ -58,7 +58,7 @@ class Layout:
 
     @cached_property
     def alike(self) -> dict[Siting, list[int]]:
-        """Returns the planes of each siting, which share their positions."""
+        """The planes of each siting, which share their positions."""
         groups: dict[Siting, list[int]] = {}
         for plane, siting in enumerate(self.sitings):
             groups.setdefault(siting, []).append(plane)
@@ -332,9 +332,9 @@ def zoom_needed(
     # A point p of the output, seen at zoom z, is at C(p / z) of the input. Inside means
     # |x| <= half the width and |y| <= 1/2, which is linear in 1/z. In plain numbers: for four
     # points NumPy would take several times as long.
-    halves = aspect / 2, 0.5
-    if bend is not None:
-        halves = halves[0] - _reach(bend)[0], halves[1] - _reach(bend)[1]
+    across, down = (0.0, 0.0) if bend is None else _reach(bend)
+    halves = aspect / 2 - across, 0.5 - down
+    shown = (corners(aspect) * part).tolist()
     *places, (g, h, i) = correction.tolist()
     most = 1.0
     for (a, b, c), half in zip(places, halves, strict=True):
@@ -342,8 +342,7 @@ def zoom_needed(
             room = half * i - sign * c
             if room <= 0:
                 return math.inf
-            for x, y in corners(aspect).tolist():
-                x, y = x * part[0], y * part[1]
+            for x, y in shown:
                 reach = sign * (a * x + b * y) - half * (g * x + h * y)
                 if reach * most > room:
                     most = room / reach

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ..native import fit
 from ..native.library import compiled
+from ..native.pictures import Picture
 from . import mesh as meshes
-from .flow import FLOWS, FlowName, Matches, Picture, match
+from .flow import FLOWS, FlowName, Matches, match
 from .mesh import Mesh
 from .transform import Floats, Matrix, apply, decompose, farthest, points_from_pixels
 

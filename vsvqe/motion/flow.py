@@ -12,9 +12,8 @@ from ..native import corners, track
 from ..native.library import available
 from ..native.match import Choice
 from ..native.match import match as compiled_match
+from ..native.pictures import Picture, Points
 
-type Picture = NDArray[np.uint8]
-type Points = NDArray[np.float32]
 type FlowName = Literal["lk", "dis", "farneback"]
 
 FLOWS: tuple[FlowName, ...] = ("lk", "dis", "farneback")

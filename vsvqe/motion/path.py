@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from .estimate import Motion
 from .mesh import COLUMNS, ROWS, Mesh
-from .transform import Floats, Matrix, corners, similarities
+from .transform import Floats, Matrix, farthest, similarities
 
 type MethodName = Literal["kalman", "gaussian", "l1"]
 
@@ -206,17 +206,14 @@ class Track:
             odd = centres[0] if centres[0] < 0 else centres[-1]
             raise ValueError(f"a window of {self._last + 1} frames has no frame {odd}")
         if not self._last or settings.smoothing == 0:
-            return [np.eye(3)] * len(centres)
-        windows = _Windows(
-            self._last + 1, centres, radius(settings) if reach is None else reach, settings.method
-        )
+            return [np.eye(3) for _ in centres]
+        windows = _Windows(self._last + 1, centres, _reach(settings, reach))
         limits = _limits(settings)
         with np.errstate(all="ignore"):
             smooth = _SMOOTHERS[settings.method](self._similar, windows, settings)
             turns = _composed(np.clip(smooth, -limits, limits))
             found = turns @ _residue(self._residues, windows, settings.smoothing)
-            matter = _farthest(found) >= _LEAST
-        return [matrix if its else np.eye(3) for matrix, its in zip(found, matter, strict=True)]
+        return [matrix if _matters(matrix) else np.eye(3) for matrix in found]
 
     def bend(self, centre: int, settings: PathSettings, *, reach: int | None = None) -> Mesh | None:
         """Returns what steadies a frame beside its ``correction``; see the function of this name.
@@ -228,12 +225,17 @@ class Track:
         """
         if self._meshes is None or settings.smoothing == 0:
             return None
-        first, last = _window(self._last + 1, centre, radius(settings) if reach is None else reach)
+        first, last = _window(self._last + 1, centre, _reach(settings, reach))
         path = self._meshes[first : last + 1]
         weights = _kalman(len(path), centre - first, settings.smoothing)
         smooth = np.tensordot(weights, path - path[centre - first], axes=1)
         found = _bounded(smooth, np.full(smooth.shape, _BEND_LIMIT))
         return found if np.abs(found).max() >= _LEAST else None
+
+
+def _reach(settings: PathSettings, reach: int | None) -> int:
+    """Returns how many frames on each side of a frame count."""
+    return radius(settings) if reach is None else reach
 
 
 def _window(frames: int, centre: int, reach: int) -> tuple[int, int]:
@@ -249,28 +251,21 @@ class _Windows(NamedTuple):
     centres: range
     reach: int
     """Frames on each side, as far as there are so many."""
-    method: MethodName
 
 
 @lru_cache(maxsize=64)
-def _all_weights(windows: _Windows, smoothing: float) -> Floats:
+def _all_weights(windows: _Windows, method: MethodName, smoothing: float) -> Floats:
     """Returns the weight of every frame in the smoothed value of each centre, N x K."""
     weights = np.zeros((len(windows.centres), windows.frames))
     for row, centre in zip(weights, windows.centres, strict=True):
         first, last = _window(windows.frames, centre, windows.reach)
-        row[first : last + 1] = _WEIGHTS[windows.method](
-            last + 1 - first, centre - first, smoothing
-        )
+        row[first : last + 1] = _WEIGHTS[method](last + 1 - first, centre - first, smoothing)
     return _read_only(weights)
 
 
-def _farthest(matrices: Floats) -> Floats:
-    """Returns ``farthest`` of N corrections; what is no number moves nothing."""
-    places = np.column_stack([corners(_WIDE), np.ones(4)])
-    moved = places @ matrices.transpose(0, 2, 1)
-    away = moved[..., :2] / moved[..., 2:] - places[:, :2]
-    most = np.hypot(away[..., 0], away[..., 1]).max(axis=1)
-    return np.where(np.isfinite(matrices).all(axis=(1, 2)), most, 0.0)
+def _matters(correction: Matrix) -> bool:
+    """Whether a correction moves anything that can be seen; one that is no number does not."""
+    return bool(np.isfinite(correction).all()) and farthest(correction, _WIDE) >= _LEAST
 
 
 def _summed(steps: Floats) -> Floats:
@@ -332,6 +327,11 @@ def _path(similar: Floats) -> tuple[NDArray[np.complex128], NDArray[np.complex12
     return logs, np.concatenate([[0], -np.cumsum(np.exp(logs[1:]) * shift)])
 
 
+def _parameters(logs: NDArray[Any], places: NDArray[Any]) -> Floats:
+    """Returns poses as K x 4: x, y, rotation, logarithm of the scale; see ``_path``."""
+    return np.stack([places.real, places.imag, logs.imag, logs.real], axis=1)
+
+
 def _residues(matrices: Floats, similar: Floats) -> Floats:
     """Returns what similarities don't say of motions: stretch, shear, and perspective, K - 1 x 4.
 
@@ -353,7 +353,7 @@ def _residues(matrices: Floats, similar: Floats) -> Floats:
 
 def _residue(path: Floats, windows: _Windows, smoothing: float) -> Floats:
     """Returns the parts of corrections that are no similarities."""
-    weights = _all_weights(windows._replace(method="kalman"), smoothing)
+    weights = _all_weights(windows, "kalman", smoothing)
     smooth = _seen(weights, path, windows)
     stretch, shear, tilt, swing = _bounded(smooth, np.full(4, _RESIDUE_LIMIT)).T
     zero, one = np.zeros_like(stretch), np.ones_like(stretch)
@@ -388,9 +388,8 @@ def _linear(similar: Floats, windows: _Windows, settings: PathSettings) -> Float
     turns = np.exp(logs[windows.centres.start : windows.centres.stop])
 
     def smoothed(smoothing: float) -> Floats:
-        weights = _all_weights(windows, smoothing)
-        place, log = _seen(weights, places, windows) / turns, _seen(weights, logs, windows)
-        return np.stack([place.real, place.imag, log.imag, log.real], axis=1)
+        weights = _all_weights(windows, settings.method, smoothing)
+        return _parameters(_seen(weights, logs, windows), _seen(weights, places, windows) / turns)
 
     whole, quick = smoothed(settings.smoothing), smoothed(settings.smoothing * _QUICK)
     return np.asarray(quick + _bounded(whole - quick, _SLOW_SHARE * _limits(settings)))
@@ -522,8 +521,7 @@ def _l1_window(similar: bytes, limits: tuple[float, ...]) -> Floats:
         similar: The similarities from frame to frame, K - 1 x 4 numbers.
         limits: Of the four parameters.
     """
-    logs, places = _path(np.frombuffer(similar).reshape(-1, 4))
-    path = np.stack([places.real, places.imag, logs.imag, logs.real], axis=1)
+    path = _parameters(*_path(np.frombuffer(similar).reshape(-1, 4)))
     columns = zip(path.T, limits, strict=True)
     smooth = np.stack([_l1_path(column, limit) for column, limit in columns], axis=1)
     # As each frame sees it.

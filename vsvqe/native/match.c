@@ -65,9 +65,10 @@ EXPORTED int64_t match(const picture *from, const picture *to, const choice *by,
     uint8_t *small = malloc((size_t)(from->width * from->height / 4));
     int64_t *places = malloc((size_t)cells * 2 * sizeof(int64_t));
     /* Strengths, and then how much points look alike; where they are when they are back. */
-    float *numbers = malloc((size_t)cells * 3 * sizeof(float)), *back = numbers + cells;
+    float *numbers = malloc((size_t)cells * 3 * sizeof(float));
     uint8_t *lost = malloc((size_t)cells);
     if (small && places && numbers && lost) {
+        float *const back = numbers + cells;
         *candidates = found(from, by, small, places, numbers, before, weights);
         if (there_and_back(from, to, by->levels, before, *candidates, by->turns, by->enough,
                            by->turns_back, by->enough_back, by->few, after, back, lost)) {

@@ -22,8 +22,6 @@ class Choice(ctypes.Structure):
 
 _MATCH = (*[ctypes.c_void_p] * 6, ctypes.POINTER(ctypes.c_int64))
 
-MOST_LEVELS = 8
-
 
 def match(
     previous: Picture, current: Picture, choice: Choice
@@ -34,8 +32,8 @@ def match(
         previous: The picture.
         current: The other one, of the same size.
         choice: Of the points. Its grid must lie in the half-size picture, three pixels of which are
-            around it at least; its cells have 256 pixels a side at most; it has up to
-            ``MOST_LEVELS`` levels.
+            around it at least; its cells have 256 pixels a side at most. Of more than eight
+            levels, eight are used.
 
     Returns:
         Where the points are in the first picture and in the other, N x 2; how well each is known,

@@ -181,6 +181,7 @@ int there_and_back(const picture *from, const picture *to, int levels, const flo
                    int64_t few, float *there, float *back, uint8_t *lost) {
     const goal first = {turns, enough}, second = {turns_back, enough_back};
     const size_t size = (size_t)count * 2 * sizeof(float);
+    if (levels > MOST_LEVELS) levels = MOST_LEVELS;
     picture before[MOST_LEVELS], after[MOST_LEVELS];
     uint8_t *one = pyramid(from, levels, before), *other = pyramid(to, levels, after);
     if (one && other) {

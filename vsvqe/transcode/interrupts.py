@@ -30,7 +30,8 @@ def held() -> Iterator[Callable[[], None]]:
 
     def check() -> None:
         if waiting:
-            before[waiting[0]](waiting.pop(0), None)
+            number = waiting.pop(0)
+            before[number](number, None)
 
     if threading.current_thread() is threading.main_thread():
         for number in (int(signal.SIGINT), int(signal.SIGTERM)):
