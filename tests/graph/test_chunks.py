@@ -48,6 +48,27 @@ def wanted(either: str) -> dict[str, list[list]]:
     }
 
 
+@pytest.mark.parametrize("length", [1, 4])
+def test_nothing_is_computed_before_a_frame_is_asked_for(length):
+    computed: list[int] = []
+
+    def process(frames, pictures):
+        computed.append(frames[0].props["Number"])
+        for frame, planes in zip(frames, pictures, strict=False):
+            planes[0][...] = frame.props["Number"]
+
+    blank = vs.core.std.BlankClip(format=vs.GRAYS, width=16, height=16, length=10)
+    clip = blank.std.FrameEval(lambda n: blank.std.SetFrameProps(Number=n))
+    plan = chunks.ChunkPlan(length=length, overlap=0, streams=1, cut_threshold=None)
+    form = {"format": blank.format, "width": 16, "height": 16}
+    result = chunks.in_chunks(clip, plan, process, name="Test", **form)
+    assert (result.num_frames, result.fps) == (10, clip.fps)
+    assert computed == []
+    for n in (9, 5):
+        assert (picture(result, n)[0] == n).all()
+    assert computed == [9 // length * length, 5 // length * length]
+
+
 @pytest.mark.parametrize("filter", FILTERS)
 @settings(max_examples=8)
 @given(order=st.lists(st.integers(0, COUNT - 1), min_size=1, max_size=30))

@@ -8,12 +8,12 @@ import numpy as np
 import vapoursynth as vs
 
 from ..graph import memory
+from ..graph.bundles import Near, with_near
 from ..graph.clips import ClipFacts, like
-from ..graph.nodes import in_turns, uncached
 from ..motion import borders, warp
 from ..motion.mesh import Mesh
 from ..motion.transform import Matrix
-from .corrections import DISTANCES, bend_of, correction_of, lenders_of
+from .corrections import bend_of, correction_of, lenders_of
 
 # Every 24 frames would take 5 % of the time at 480 lines. As it is, 2,000 of them level off below
 # 300 MiB.
@@ -37,12 +37,8 @@ def rendered(
         kernel: See ``warp.sample``.
     """
     edge: warp.Edge = border if border in _EDGES else "mirror"  # type: ignore[assignment]
-    # All frames that may lend their picture are asked for; they are held anyway. To ask for those
-    # that do alone takes a callback more and a node of its own for every frame, which is longer.
-    distances = [sign * away for away in DISTANCES for sign in (1, -1) if border == "fill"]
-    lending = {distance: place for place, distance in enumerate(distances, 2)}
-    inputs = [held, corrected, *(_shifted(held, distance) for distance in distances)]
-
+    # All frames that may lend their picture are asked for; they are held anyway.
+    reach = borders.FILL_RADIUS if border == "fill" else 0
     # Each time that a node or a frame is asked for its format, a new one is made.
     format, width, height = held.format, held.width, held.height
     planes = range(format.num_planes)
@@ -50,13 +46,13 @@ def rendered(
     def layer(frame: vs.VideoFrame, correction: Matrix, bend: Mesh | None) -> borders.Layer:
         return borders.Layer([np.asarray(frame[p]) for p in planes], correction, bend)
 
-    def render(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
-        props = f[1].props
+    def render(n: int, f: Sequence[vs.VideoFrame], near: Near) -> vs.VideoFrame:
+        props = f[0].props
         correction, bend = correction_of(props), bend_of(props)
         if not warp.moves(correction, width, height, bend):
-            return f[0]
-        own = layer(f[0], correction, bend)
-        lent = [layer(f[lending[away]], matrix, bend) for away, matrix in lenders_of(props)]
+            return near[0]
+        own = layer(near[0], correction, bend)
+        lent = [layer(near[away], matrix, bend) for away, matrix in lenders_of(props)]
         result = vs.core.create_video_frame(format, width, height)
         out = [np.asarray(result[p]) for p in planes]
         try:
@@ -69,7 +65,7 @@ def rendered(
         memory.produced(1, sum(plane.nbytes for plane in out), most=_BETWEEN_TRIMS)
         return result
 
-    return in_turns(inputs, render, vs.core.num_threads)
+    return with_near(held, held, reach, reach, render, others=[corrected])
 
 
 _EDGES = get_args(warp.Edge.__value__)
@@ -144,12 +140,3 @@ def cropped(clip: vs.VideoNode, part: tuple[float, float]) -> vs.VideoNode:
     return clip.std.CropAbs(
         width=width, height=height, left=(clip.width - width) // 2, top=(clip.height - height) // 2
     )
-
-
-def _shifted(clip: vs.VideoNode, distance: int) -> vs.VideoNode:
-    """Returns the clip with frame n + distance in the place of frame n."""
-    total = clip.num_frames
-    distance = max(1 - total, min(total - 1, distance))
-    if distance < 0:
-        return uncached(clip[0] * -distance + clip)
-    return uncached(clip[distance:] + clip[-1] * distance) if distance else clip

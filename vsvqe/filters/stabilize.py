@@ -8,7 +8,6 @@ import vapoursynth as vs
 
 from ..graph import motions, scenes
 from ..graph.clips import MIN_SIDE, checked, facts
-from ..graph.guard import guarded
 from ..graph.motions import CONFIDENCE, MESH, MOTION
 from ..graph.nodes import own_node
 from ..motion import borders, estimate, path, warp
@@ -152,8 +151,8 @@ def Stabilize(
             )
         part = _crop(clip, limits) if border == "crop" else (1.0, 1.0)
         clip_facts = facts(clip)
-        held = own_node(guarded(clip, "Stabilize", finite=False))
-        small = scenes.annotated(motions.working(held, clip_facts), detect=bool(sc))
+        held = own_node(clip)
+        small = scenes.stepped(motions.working(held, clip_facts), detect=bool(sc))
         small.std.SetVideoCache(mode=1, fixedsize=1, maxsize=64)
         if motion is None:
             tracked = motions.measured(
@@ -164,7 +163,7 @@ def Stabilize(
                 name="Stabilize",
             )
         else:
-            tracked = motions.supplied(motion, small, cut_threshold=cut_threshold)
+            tracked = motions.supplied(motion, small, cut_threshold=cut_threshold, name="Stabilize")
         plan = CorrectionPlan(
             aspect=clip.width / clip.height, border=border, limits=limits, part=part
         )

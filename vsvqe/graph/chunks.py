@@ -8,14 +8,13 @@ keeps what was computed, and nothing is copied.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
 from . import memory, scenes
-from .nodes import carriers, every, extended, in_turns, uncached
+from .nodes import carriers, every, extended, in_turns, shifted, uncached
 
 type Picture = Sequence[NDArray[np.float32]]
 """The planes of an output frame, in the frame's own memory."""
@@ -80,18 +79,17 @@ def in_chunks(
     clip.std.SetVideoCache(mode=1, fixedsize=1, maxsize=window + 2 * length + ahead)
     padded = extended(clip, overlap, chunks * length - total + overlap)
     inputs = [every(padded[i:], length)[:chunks] for i in range(window)]
-    rate = clip.fps / length  # interleaving multiplies it again; 0 (variable) stays 0
     blank = vs.core.std.BlankClip(
         format=format.id,
         width=width,
         height=height,
         length=chunks,
-        fpsnum=rate.numerator,
-        fpsden=rate.denominator,
+        fpsnum=clip.fps.numerator,
+        fpsden=clip.fps.denominator,
         keep=True,
     )
     # The only result of a chunk is handed out as it is.
-    like = carriers(chunks) if length > 1 else blank
+    like = carriers(chunks, clip.fps) if length > 1 else blank
 
     def compute(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         begin = n * length - overlap
@@ -144,26 +142,28 @@ def handed_out(
 
     Args:
         computed: A frame for every chunk, with its results.
-        blank: A clip of as many frames, of the format and size of the results.
+        blank: A clip of the format and size of the results.
         length: Results that a chunk has; the last may have fewer.
         total: Results in all.
         ahead_at: Result of a chunk with which the next chunk is asked for, too; ``None``: none.
     """
-    sources = [[computed] for _ in range(length)]
+    parts = [_result(computed, blank, i) for i in range(length)]
     if ahead_at is not None and computed.num_frames > 1:
-        sources[ahead_at].append(uncached(computed[1:] + computed[-1]))
-    parts = [
-        uncached(blank.std.ModifyFrame(source, partial(_handed_out, i)))
-        for i, source in enumerate(sources)
-    ]
-    result = uncached(vs.core.std.Interleave(parts)) if length > 1 else parts[0]
-    return uncached(result[:total])
+        # Copies no prop; but asks for the frame that it would be of.
+        following = computed[0] + shifted(computed, 1)
+        parts[ahead_at] = uncached(parts[ahead_at].std.CopyFrameProps(following, props=[_NONE]))
+    interleaved = uncached(vs.core.std.Interleave(parts, modify_duration=False))
+    return uncached(interleaved[length : length + total])
 
 
-def _handed_out(i: int, n: int, f: vs.VideoFrame | Sequence[vs.VideoFrame]) -> vs.VideoFrame:
-    """Returns result i of a chunk; the frame itself, not a copy."""
-    chunk = f if isinstance(f, vs.VideoFrame) else f[0]
-    return chunk.props[f"{RESULT}{i}"]
+_NONE = "_VQENone"
+
+
+def _result(computed: vs.VideoNode, blank: vs.VideoNode, i: int) -> vs.VideoNode:
+    """Returns a blank frame, and result i of every chunk; the frames themselves, not copies."""
+    # To know the format, it asks for a frame when it is made: for one that costs nothing.
+    known = carriers(1, computed.fps).std.ClipToProp(blank[0], prop=f"{RESULT}{i}")
+    return uncached(uncached(known + computed).std.PropToClip(prop=f"{RESULT}{i}"))
 
 
 def _scenes(

@@ -12,11 +12,12 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from ..motion import mesh
+from ..motion import mesh as meshes
 from ..motion.estimate import Motion
 from . import scenes
-from .clips import ClipFacts, grey
-from .nodes import carriers, in_turns
+from .bundles import Near, with_near
+from .clips import ClipFacts, grey, interlaced
+from .nodes import carriers
 
 MOTION = "_VQEMotion"
 """Prop: the 3x3 matrix, row by row; see ``motion.transform``."""
@@ -64,7 +65,7 @@ def measured(
     """Measures the motion into every frame.
 
     Args:
-        small: From ``working``; annotated by ``scenes`` if cuts are to be respected.
+        small: From ``working``; ``scenes.stepped`` if cuts are to be respected.
         estimate: The measurement; called from the core's threads, several at a time.
         reference: The frame that the motion is measured from; ``None``: the previous one.
         cut_threshold: See ``scenes.is_cut``; ``None`` takes the clip for one scene.
@@ -74,37 +75,66 @@ def measured(
         A clip of tiny frames with the motion, its confidence, and ``_SceneChangePrev``.
     """
     total = small.num_frames
-    before = _previous(small)
-    other = before if reference is None else small[reference] * total
     carrier = carriers(total)
+    others = [carrier] if reference is None else [carrier, small[reference] * total]
 
-    def measure(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
-        carrying, earlier, origin, frame = f[0].copy(), *f[1:]
-        cut = cut_threshold is not None and scenes.is_cut(earlier.props, frame.props, cut_threshold)
-        if reference is None and (n == 0 or cut):
+    def measure(n: int, f: Sequence[vs.VideoFrame], near: Near) -> vs.VideoFrame:
+        carrying = f[0].copy()
+        _check(n, near[0], name)
+        begins = _begins(n, total, near, cut_threshold)
+        if reference is None and begins:
             motion = Motion(np.eye(3), 0.0)
         else:
+            origin = near[-1] if reference is None else f[1]
             try:
-                motion = estimate(np.asarray(origin[0]), np.asarray(frame[0]))
+                motion = estimate(np.asarray(origin[0]), np.asarray(near[0][0]))
             except Exception as error:
                 raise vs.Error(f"{name}: frame {n}: {error}") from error
-        carrying.props[MOTION] = motion.matrix.ravel().tolist()
-        carrying.props[CONFIDENCE] = float(motion.confidence)
-        if motion.mesh is not None:
-            carrying.props[MESH] = motion.mesh.ravel().tolist()
-        carrying.props[_STARTS_SCENE] = int(n == 0 or cut)
+        _tell(carrying, motion, begins=begins)
         return carrying
 
-    return in_turns([carrier, before, other, small], measure, vs.core.num_threads)
+    reach = scenes.REACH
+    return with_near(carrier, small, reach, reach, measure, others=others)
 
 
-def supplied(motion: object, small: vs.VideoNode, *, cut_threshold: float | None) -> vs.VideoNode:
+def _tell(carrying: vs.VideoFrame, motion: Motion, *, begins: bool) -> None:
+    """Writes a motion to the props of a frame, and whether a scene begins there."""
+    carrying.props[MOTION] = motion.matrix.ravel().tolist()
+    carrying.props[CONFIDENCE] = float(motion.confidence)
+    if motion.mesh is not None:
+        carrying.props[MESH] = motion.mesh.ravel().tolist()
+    carrying.props[_STARTS_SCENE] = int(begins)
+
+
+def _begins(n: int, total: int, near: Near, cut_threshold: float | None) -> bool:
+    """Whether a scene begins at a frame."""
+    if n == 0 or cut_threshold is None:
+        return n == 0
+    reach = range(max(-scenes.REACH, -n), min(scenes.REACH, total - 1 - n) + 1)
+    return scenes.is_cut(
+        near[-1].props,
+        near[0].props,
+        cut_threshold,
+        lambda: scenes.largest_step(near[i] for i in reach if i),
+    )
+
+
+def _check(n: int, frame: vs.VideoFrame, name: str) -> None:
+    """Refuses frames that turn out to be interlaced in the middle of a clip."""
+    if frame.props.get("_FieldBased", 0):
+        raise vs.Error(f"{name}: frame {n}: {interlaced()}")
+
+
+def supplied(
+    motion: object, small: vs.VideoNode, *, cut_threshold: float | None, name: str
+) -> vs.VideoNode:
     """Takes motion that somebody else measured.
 
     Args:
         motion: What the user gave.
         small: The clip that it is for, as for ``measured``.
         cut_threshold: As for ``measured``; ``_SceneChangePrev`` of the motion's frames goes first.
+        name: As for ``measured``.
 
     Returns:
         As ``measured``.
@@ -129,31 +159,35 @@ def supplied(motion: object, small: vs.VideoNode, *, cut_threshold: float | None
     except vs.Error as error:
         reason = (str(error).strip() or "no reason given").splitlines()[-1]
         raise ValueError(f"the first frame of motion can't be had: {reason}") from error
-    motion_of(props)
+    _checked(props)
     carrier = carriers(total)
     told = carrier.std.CopyFrameProps(motion, props=[MOTION, CONFIDENCE, MESH, _STARTS_SCENE])
 
-    def mark(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
-        carrying, earlier, frame = f[0].copy(), *f[1:]
-        if cut_threshold is None:
-            cut = False
-        elif _STARTS_SCENE in carrying.props:
-            cut = starts_scene(carrying.props)
+    def mark(n: int, f: Sequence[vs.VideoFrame], near: Near) -> vs.VideoFrame:
+        carrying = f[0].copy()
+        _check(n, near[0], name)
+        try:
+            given = _checked(carrying.props)
+        except ValueError as error:
+            raise vs.Error(f"{name}: frame {n}: {error}") from error
+        if cut_threshold is not None and _STARTS_SCENE in carrying.props:
+            begins = n == 0 or starts_scene(carrying.props)
         else:
-            cut = scenes.is_cut(earlier.props, frame.props, cut_threshold)
-        carrying.props[_STARTS_SCENE] = int(n == 0 or cut)
+            begins = _begins(n, total, near, cut_threshold)
+        _tell(carrying, given, begins=begins)
         return carrying
 
-    return told.std.ModifyFrame([told, _previous(small), small], mark)
-
-
-def _previous(clip: vs.VideoNode) -> vs.VideoNode:
-    """Returns the clip with the previous frame in the place of each; the first repeats."""
-    return clip[0] + clip[:-1] if clip.num_frames > 1 else clip
+    return with_near(told, small, scenes.REACH, scenes.REACH, mark, others=[told])
 
 
 def motion_of(props: Mapping[str, Any]) -> Motion:
-    """Returns the motion that a frame carries.
+    """Returns the motion that a frame of ``measured`` or ``supplied`` carries."""
+    mesh_told = meshes.from_numbers(props[MESH]) if MESH in props else None
+    return Motion(np.array(props[MOTION]).reshape(3, 3), props[CONFIDENCE], mesh_told)
+
+
+def _checked(props: Mapping[str, Any]) -> Motion:
+    """Returns the motion that a frame from elsewhere carries.
 
     Raises:
         ValueError: It carries none, one that is not a homography, or a confidence or a mesh that
@@ -183,11 +217,11 @@ def _determinant(
     return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 
 
-def _mesh_of(props: Mapping[str, Any]) -> mesh.Mesh | None:
+def _mesh_of(props: Mapping[str, Any]) -> meshes.Mesh | None:
     if MESH not in props:
         return None
     try:
-        return mesh.from_numbers(props[MESH])
+        return meshes.from_numbers(props[MESH])
     except (TypeError, ValueError) as error:
         raise ValueError(f"the prop {MESH} must hold a mesh: {error}") from error
 

@@ -1,11 +1,14 @@
 """Small pieces that graphs are made of: views, carriers of props, callbacks side by side."""
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 
 import vapoursynth as vs
 
 type Callback = Callable[[int, list[vs.VideoFrame]], vs.VideoFrame]
 """Takes the number of a frame and the frames of all inputs, returns a frame."""
+
+_USUAL = Fraction(24)
 
 
 def uncached(clip: vs.VideoNode) -> vs.VideoNode:
@@ -19,9 +22,11 @@ def own_node(clip: vs.VideoNode) -> vs.VideoNode:
     return clip.std.RemoveFrameProps(["_VQENone"])
 
 
-def every(clip: vs.VideoNode, cycle: int) -> vs.VideoNode:
-    """Returns the first frame of each run of ``cycle`` frames."""
-    return uncached(clip.std.SelectEvery(cycle, [0])) if cycle > 1 else clip
+def every(clip: vs.VideoNode, cycle: int, nth: int = 0) -> vs.VideoNode:
+    """Returns the first frame, or another, of each run of ``cycle`` frames."""
+    if cycle == 1:
+        return clip
+    return uncached(clip.std.SelectEvery(cycle, [nth], modify_duration=False))
 
 
 def extended(clip: vs.VideoNode, before: int, after: int) -> vs.VideoNode:
@@ -34,9 +39,26 @@ def extended(clip: vs.VideoNode, before: int, after: int) -> vs.VideoNode:
     return uncached(vs.core.std.Splice(parts)) if len(parts) > 1 else clip
 
 
-def carriers(length: int) -> vs.VideoNode:
+def shifted(clip: vs.VideoNode, distance: int) -> vs.VideoNode:
+    """Returns the clip with frame n + distance in the place of frame n; the last ones repeat."""
+    total = clip.num_frames
+    distance = max(1 - total, min(total - 1, distance))
+    if distance < 0:
+        return uncached(clip[0] * -distance + clip)[:total]
+    return uncached(clip[distance:] + clip[-1] * distance) if distance else clip
+
+
+def carriers(length: int, fps: Fraction = _USUAL) -> vs.VideoNode:
     """Returns tiny frames, for callbacks whose results are props."""
-    return vs.core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=length, keep=True)
+    return vs.core.std.BlankClip(
+        format=vs.GRAY8,
+        width=1,
+        height=1,
+        length=length,
+        fpsnum=fps.numerator,
+        fpsden=fps.denominator,
+        keep=True,
+    )
 
 
 def concurrently(
@@ -76,8 +98,6 @@ def _every(
     inputs: Sequence[vs.VideoNode], callback: Callback, cycle: int, first: int
 ) -> vs.VideoNode:
     """Calls back for one frame of each run of ``cycle`` frames."""
-    taken = [
-        uncached(clip.std.SelectEvery(cycle, [first], modify_duration=False)) for clip in inputs
-    ]
+    taken = [every(clip, cycle, first) for clip in inputs]
     called = taken[0].std.ModifyFrame(taken, lambda n, f: callback(n * cycle + first, f))
     return uncached(called)

@@ -5,6 +5,7 @@ chunk's frames, which are then handed out one by one. So every prop is read a fe
 however wide the window is, and what frame n gets depends on the clip alone.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 import vapoursynth as vs
 
 from . import chunks
-from .nodes import carriers, every, extended
+from .bundles import Near, bundled, gathered
+from .nodes import carriers, uncached
 
 type Props = Mapping[str, Any]
 
@@ -20,6 +22,9 @@ type Compute[T] = Callable[[Sequence[T], range], Iterable[Props]]
 """Takes what consecutive frames of a scene carry, and the indices of those in question; gives the
 props to set on each of them, in order. There are frames of the scene before the first of them, and
 after the last, as far as their windows reach."""
+
+# Frames that are asked for together, if they divide what is computed together.
+_BUNDLE = 8
 
 
 def over_windows[T](
@@ -50,19 +55,18 @@ def over_windows[T](
     total = clip.num_frames
     radius = min(radius, total - 1)
     count = -(-total // length)
-    clip.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2 * (length + 2 * radius))
-    padded = extended(clip, radius, count * length - total + radius)
-    inputs = [every(padded[i:], length)[:count] for i in range(length + 2 * radius)]
+    size = math.gcd(length, _BUNDLE)
+    bundles = bundled(clip, size)
+    bundles.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2 * (length + 2 * radius) // size)
+    window = length + 2 * radius
     carrier = carriers(count)
 
     def run(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         first = n * length - radius
-        frames = f[1:]
-        present = range(max(0, -first), min(len(frames), total - first))
-        try:
-            carried = {i: read(frames[i].props) for i in present}
-        except ValueError as error:
-            raise vs.Error(f"{name}: around frame {n * length}: {error}") from error
+        present = range(max(0, -first), min(window, total - first))
+        near = Near(f[1], -radius, 0, size)
+        frames = {i: near[i - radius] for i in present}
+        carried = {i: read(frames[i].props) for i in present}
         carrying = f[0].copy()
         wanted = range(radius, min(radius + length, total - first))
         starts = [i for i in present if starts_scene(frames[i].props)]
@@ -84,7 +88,8 @@ def over_windows[T](
                 carrying.props[f"{chunks.RESULT}{i - radius}"] = result
         return carrying
 
-    computed = carrier.std.ModifyFrame([carrier, *inputs], run)
+    around = gathered(bundles, length, -radius, length - 1 + radius, size)
+    computed = carrier.std.ModifyFrame([carrier, uncached(around)], run)
     computed.std.SetVideoCache(mode=1, fixedsize=1, maxsize=4)
     blank = vs.core.std.BlankClip(clip, length=count, keep=True)
     # While a chunk is computed, on one thread, others wait for it, unless it is begun ahead.

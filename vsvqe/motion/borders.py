@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..native.fill import fill
+from ..native.correct import Alike, Planes, correct
 from ..native.lenders import lenders as best_lenders
 from ..native.library import available, compiled
 from .mesh import Mesh
@@ -30,6 +30,7 @@ from .warp import (
     grid,
     sample,
     sample_region,
+    units_of,
 )
 
 FILL_RADIUS = 24
@@ -64,6 +65,23 @@ class Layout:
             groups.setdefault(siting, []).append(plane)
         return groups
 
+    @property
+    def feather(self) -> float:
+        """Over how many pixels of the luma other frames are blended in."""
+        return max(4.0, self.height / 60)
+
+    @cached_property
+    def described(self) -> Planes:
+        """The planes, as compiled code is told of them."""
+        groups = []
+        for siting, planes in self.alike.items():
+            width = -(-self.width // siting.step_x)
+            height = -(-self.height // siting.step_y)
+            units, points = units_of(self.width, self.height, siting), _spread_out(width, height)
+            steps = siting.step_x, siting.step_y
+            groups.append(Alike(planes, width, height, units, points, steps))
+        return Planes(groups, self.blacks, self.feather)
+
 
 class Layer(NamedTuple):
     """A frame, and where it goes."""
@@ -92,6 +110,9 @@ def warped(
         edge: See ``warp.sample``.
         kernel: See ``warp.sample``.
     """
+    if _compiled([layer], out, kernel):
+        _at_once([layer], layout, out, edge)
+        return
     for siting, planes in layout.alike.items():
         (piece,) = _pieces([layer], layout, siting, planes)
         _warped(piece, layout, planes, [out[plane] for plane in planes], edge, kernel)
@@ -142,22 +163,29 @@ def filled(
         out: Takes the planes of the corrected frame.
         kernel: See ``warp.sample``.
     """
-    feather = _feather(layout)
+    layers = [own, *neighbours]
+    if _compiled(layers, out, kernel):
+        _at_once(layers, layout, out, "mirror")
+        return
     for siting, planes in layout.alike.items():
-        pieces = _pieces([own, *neighbours], layout, siting, planes)
+        pieces = _pieces(layers, layout, siting, planes)
         targets = [out[plane] for plane in planes]
         _warped(pieces[0], layout, planes, targets, "mirror", kernel)
-        rim = _Rim(pieces[0], feather)
+        rim = _Rim(pieces[0], layout.feather)
         if rim.regions:
-            if available(targets[0]) and all(piece.bend is None for piece in pieces):
-                _fill_at_once(rim, pieces, targets, layout.peak)
-            else:
-                _fill(rim, pieces, targets, layout.peak)
+            _fill(rim, pieces, targets, layout.peak)
 
 
-def _feather(layout: Layout) -> float:
-    """Returns over how many pixels of the luma other frames are blended in."""
-    return max(4.0, layout.height / 60)
+def _compiled(layers: Sequence[Layer], out: Sequence[Samples], kernel: Kernel) -> bool:
+    """Whether there is compiled code for all that is to be done."""
+    straight = all(layer.bend is None for layer in layers)
+    return kernel == "bicubic" and straight and available(out[0])
+
+
+def _at_once(layers: Sequence[Layer], layout: Layout, out: Sequence[Samples], edge: Edge) -> None:
+    """Corrects a frame, and shows its neighbours beyond its edge, in compiled code."""
+    planes, corrections, _ = zip(*layers, strict=True)
+    correct(layout.described, out, planes, corrections, edge=edge, peak=layout.peak)
 
 
 class _Piece(NamedTuple):
@@ -188,25 +216,6 @@ def _pieces(
         )
         for layer, matrix in zip(layers, matrices, strict=True)
     ]
-
-
-def _fill_at_once(
-    rim: "_Rim", pieces: Sequence[_Piece], out: Sequence[Samples], peak: float
-) -> None:
-    """Does what ``_fill`` does, in compiled code."""
-    (own, siting, _, _), *neighbours = pieces
-    height, width = out[0].shape
-    fill(
-        out,
-        own,
-        [neighbour.planes for neighbour in neighbours],
-        [piece.matrix for piece in pieces],
-        rim.regions,
-        _spread_out(width, height),
-        steps=(siting.step_x, siting.step_y),
-        feather=rim.feather,
-        peak=peak,
-    )
 
 
 def _fill(rim: "_Rim", pieces: Sequence[_Piece], out: Sequence[Samples], peak: float) -> None:
@@ -306,7 +315,7 @@ def invented(
     half = 0.5 * math.sqrt(abs(float(np.linalg.det(piece.matrix[:2, :2]))))
     np.less(depth, half - _ROUNDING, out=out)
     if lent:
-        feather = _feather(layout)
+        feather = layout.feather
         for region in _Rim(piece, feather).regions:
             # The weights are interpolated, so they end half a pixel further in.
             out[region.within] |= depth[region.within] < feather + 0.5

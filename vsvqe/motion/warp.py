@@ -8,7 +8,6 @@ exact one, which is less than rounding to 8 bits takes.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import cv2
@@ -106,17 +105,21 @@ def for_plane(correction: Matrix, width: int, height: int, siting: Siting) -> Ma
         height: Of the frame's luma.
         siting: Of the plane.
     """
-    units, back = _units(width, height, siting)
-    return normalised(back @ correction @ units)
+    units = units_of(width, height, siting)
+    return normalised(np.linalg.inv(units) @ correction @ units)
 
 
-@lru_cache(maxsize=32)
-def _units(width: int, height: int, siting: Siting) -> tuple[Matrix, Matrix]:
-    """Returns what maps the samples of a plane to centred units, and back."""
+def units_of(width: int, height: int, siting: Siting) -> Matrix:
+    """Returns what maps the samples of a plane to centred units.
+
+    Args:
+        width: Of the frame's luma.
+        height: Of the frame's luma.
+        siting: Of the plane.
+    """
     step_x, step_y, offset_x, offset_y = siting
     to_luma = np.array([[step_x, 0.0, offset_x], [0.0, step_y, offset_y], [0.0, 0.0, 1.0]])
-    units = pixel_units(width, height) @ to_luma
-    return units, np.linalg.inv(units)
+    return np.asarray(pixel_units(width, height) @ to_luma)
 
 
 class Bend(NamedTuple):

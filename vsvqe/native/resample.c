@@ -2,7 +2,6 @@
 
 #ifndef SAMPLE
 
-#include "exported.h"
 #include "resample.h"
 
 #define THIS_FILE "resample.c"

@@ -14,6 +14,7 @@
 #ifndef SAMPLE
 
 #include "edges.h"
+#include "exported.h"
 
 #define LANES 16
 #define TAPS 5
@@ -101,6 +102,12 @@ typedef struct {
     int edge;
     float black, peak;
 } PLANE;
+
+/* In `resample.c`. */
+EXPORTED void NAMED(warp, SUFFIX)(const SAMPLE *samples, int64_t pitch, int64_t plane_width,
+                                  int64_t plane_height, const double *m, int edge, float black,
+                                  float peak, SAMPLE *out, int64_t out_pitch, int64_t width,
+                                  int64_t height);
 
 static inline SAMPLE STORED(float value, float peak) {
 #if INTEGER
