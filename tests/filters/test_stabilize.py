@@ -1,6 +1,7 @@
 """``Stabilize``: steadier, whole, and the same however it is asked for."""
 
 import random
+from collections import Counter
 from itertools import pairwise
 from typing import Any
 
@@ -400,6 +401,28 @@ def test_any_order_of_requests(border, threads):
         for n, future in futures.items():
             with future.result(timeout=60) as frame:
                 assert same(planes_of(frame), wanted[n])
+
+
+@pytest.mark.parametrize("border", ["fill", "zoom", "mirror"])
+def test_a_source_is_asked_for_every_frame_once(border, threads):
+    """Or it would have to decode again, from the last frame that depends on no other."""
+    threads(2)
+    count = 420
+    clip = shaky(jitter(count), 96, 64)
+    asked: Counter[int] = Counter()
+
+    def seen(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        asked[n] += 1
+        return f
+
+    source = clip.std.ModifyFrame(clip, seen)
+    source.std.SetVideoCache(mode=0)
+    steady = vqe.Stabilize(source, border=border)
+    # To know what it is like.
+    asked.clear()
+    for _ in steady.frames(close=True):
+        pass
+    assert asked == Counter(range(count))
 
 
 @settings(max_examples=5)

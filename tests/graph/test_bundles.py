@@ -8,8 +8,8 @@ import vapoursynth as vs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vsvqe.graph.bundles import Near, with_near
-from vsvqe.graph.nodes import carriers
+from vsvqe.graph.bundles import Near, bundled, unbundled, with_near
+from vsvqe.graph.carriers import carriers
 
 
 def numbered(length: int) -> vs.VideoNode:
@@ -43,7 +43,7 @@ def test_every_frame_gets_those_near_it(length, before, after, threads, data):
     usual, vs.core.num_threads = vs.core.num_threads, threads
     try:
         clip = numbered(length)
-        result = with_near(clip, clip, before, after, list_near, others=[clip])
+        result = with_near(clip, bundled(clip), before, after, list_near, others=[clip])
     finally:
         vs.core.num_threads = usual
     assert (result.num_frames, result.fps) == (length, clip.fps)
@@ -54,6 +54,13 @@ def test_every_frame_gets_those_near_it(length, before, after, threads, data):
                 range(max(0, n - before), min(length - 1, n + after) + 1)
             )
             assert frame.props["Called"] == frame.props["Number"] == n
+
+
+@pytest.mark.parametrize("length", [1, 8, 13])
+def test_bundles_may_be_undone(length):
+    clip = numbered(length)
+    undone = unbundled(bundled(clip), clip)
+    assert [frame.props["Number"] for frame in undone.frames(close=True)] == list(range(length))
 
 
 @pytest.mark.parametrize("count", [1, 2, 6])
@@ -72,7 +79,7 @@ def test_all_threads_work(count, threads):
         return near[0]
 
     clip = numbered(60)
-    result = with_near(clip, clip, 3, 3, work, others=[clip])
+    result = with_near(clip, bundled(clip), 3, 3, work, others=[clip])
     for _ in result.frames(close=True, prefetch=12):
         pass
     assert most == count

@@ -9,7 +9,8 @@ import vapoursynth as vs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vsvqe.graph.nodes import carriers, in_turns
+from vsvqe.graph.carriers import carriers
+from vsvqe.graph.nodes import in_turns
 
 
 def numbered(length: int) -> vs.VideoNode:

@@ -10,16 +10,14 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from ..graph import motions
+from ..graph import motions, scenes
+from ..graph.bundles import SIZE
 from ..graph.motions import CONFIDENCE, MOTION
 from ..graph.nodes import own_node
 from ..graph.windows import Props, over_windows
 from ..motion import borders, estimate, mesh, path
 from ..motion.mesh import Mesh
 from ..motion.transform import Floats, Matrix
-
-# Frames whose paths are computed together: what they share is read once.
-_TOGETHER = 32
 
 # The adaptive zoom changes by this part of itself a frame at most.
 _ZOOM_RATE = 0.0025
@@ -58,6 +56,9 @@ class CorrectionPlan:
     limits: path.PathSettings
     part: tuple[float, float]
     """Width and height of what is shown, as parts of the frame's."""
+    together: int
+    """Frames whose paths are computed together: what they share is read once; but so many frames of
+    the source more are kept, twice."""
 
     @property
     def radius(self) -> int:
@@ -71,10 +72,14 @@ class CorrectionPlan:
 
     @property
     def lead(self) -> int:
-        """Frames after a frame whose motion is measured before that frame is rendered."""
-        # By the chunk that a frame is in, and the one that is begun ahead.
-        path_lead = self.radius + 2 * _TOGETHER
-        return path_lead + (self.zoom_radius + 2 * _TOGETHER if self.border == "zoom" else 0)
+        """Frames by which a frame is measured before it is bundled with those that it is near."""
+        # Chunks: that in which it is needed, and the one begun ahead. Bundles: of motions, and of
+        # what they are measured on; less those that it is bundled before it is rendered.
+        of_chunks = 2 * self.together + SIZE
+        path_lead = self.radius + of_chunks + SIZE + scenes.REACH
+        zoom_lead = self.zoom_radius + of_chunks if self.border == "zoom" else 0
+        near = borders.FILL_RADIUS if self.border == "fill" else 0
+        return path_lead + zoom_lead - near
 
     def corrected(self, tracked: vs.VideoNode, *, tripod: bool) -> vs.VideoNode:
         """Returns the clip of motions with the correction of every frame in its props."""
@@ -82,7 +87,7 @@ class CorrectionPlan:
         corrected = over_windows(
             tracked,
             self.radius,
-            _TOGETHER,
+            self.together,
             motions.motion_of,
             compute,
             starts_scene=motions.starts_scene,
@@ -92,12 +97,12 @@ class CorrectionPlan:
             # These are of the motion from the reference, not from the frame before.
             corrected = corrected.std.RemoveFrameProps([motions.MESH])
         if self.border != "zoom":
-            corrected.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2 * _TOGETHER)
+            corrected.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2 * self.together)
             return corrected
         return over_windows(
             own_node(corrected),
             self.zoom_radius,
-            _TOGETHER,
+            self.together,
             _correction_and_zoom,
             self._with_zoom,
             starts_scene=motions.starts_scene,

@@ -8,7 +8,7 @@ import numpy as np
 import vapoursynth as vs
 
 from ..graph import memory
-from ..graph.bundles import Near, with_near
+from ..graph.bundles import Near, bundled, unbundled, with_near
 from ..graph.clips import ClipFacts, like
 from ..motion import borders, warp
 from ..motion.mesh import Mesh
@@ -30,14 +30,14 @@ def rendered(
     """Returns the clip with every frame moved as its correction says.
 
     Args:
-        held: The clip, with a cache for the frames that its neighbours borrow.
+        held: The clip, with a cache for frames from when they are measured.
         corrected: From ``CorrectionPlan.corrected``.
         layout: Of the clip's planes.
         border: See ``Stabilize``.
         kernel: See ``warp.sample``.
     """
     edge: warp.Edge = border if border in _EDGES else "mirror"  # type: ignore[assignment]
-    # All frames that may lend their picture are asked for; they are held anyway.
+    # All frames that may lend their picture are asked for.
     reach = borders.FILL_RADIUS if border == "fill" else 0
     # Each time that a node or a frame is asked for its format, a new one is made.
     format, width, height = held.format, held.width, held.height
@@ -65,7 +65,10 @@ def rendered(
         memory.produced(1, sum(plane.nbytes for plane in out), most=_BETWEEN_TRIMS)
         return result
 
-    return with_near(held, held, reach, reach, render, others=[corrected])
+    bundles = bundled(held)
+    result = with_near(held, bundles, reach, reach, render, others=[corrected])
+    # Not of the clip itself: what its cache was asked for last stays in it longest.
+    return result.std.CopyFrameProps(unbundled(bundles, held))
 
 
 _EDGES = get_args(warp.Edge.__value__)

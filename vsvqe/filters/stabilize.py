@@ -18,14 +18,16 @@ from .rendering import cropped, layout_of, masked, rendered
 
 type Border = Literal["fill", "mirror", "replicate", "wrap", "crop", "zoom", "black"]
 
-# Frames of the source are kept between the measurement and the warp, up to this size in total.
-_KEPT_BYTES = 1 << 30
+# Frames of the source are kept between the measurement and the warp: this part of what the core may
+# have for its caches, at most.
+_KEPT_PART = 0.25
+# Of frames of up to so many bytes, the paths of so many are computed together; of larger ones
+# fewer, because more of them would be kept.
+_SMALL_BYTES, _SMALL_TOGETHER, _LARGE_TOGETHER = 4 << 20, 32, 8
 # Shifts in heights of the frame, degrees, and a factor.
 _LIMITS = {"dxmax": 0.25, "dymax": 0.25, "rotmax": 12.0, "zoommax": 1.2}
 # What a crop has to leave room for.
 _CROP_LIMITS = {"dxmax": 0.08, "dymax": 0.08, "rotmax": 3.0, "zoommax": 1.05}
-# Frames that may be rendered at the same time.
-_IN_WORK = 32
 
 
 def Stabilize(
@@ -165,14 +167,19 @@ def Stabilize(
         else:
             tracked = motions.supplied(motion, small, cut_threshold=cut_threshold, name="Stabilize")
         plan = CorrectionPlan(
-            aspect=clip.width / clip.height, border=border, limits=limits, part=part
+            aspect=clip.width / clip.height,
+            border=border,
+            limits=limits,
+            part=part,
+            together=_SMALL_TOGETHER if _bytes(clip) <= _SMALL_BYTES else _LARGE_TOGETHER,
         )
         corrected = plan.corrected(tracked, tripod=reference is not None)
-        wanted = plan.lead + borders.FILL_RADIUS + _IN_WORK
+        # A frame is asked for when it is measured, and when it is bundled with those near it. What
+        # has been bundled since is in the cache, too.
+        wanted = 2 * plan.lead + vs.core.num_threads
         held.std.SetVideoCache(mode=1, fixedsize=1, maxsize=_kept(clip, wanted))
         layout = layout_of(clip, clip_facts)
         result = rendered(held, corrected, layout, border, chosen_kernel)
-        result = result.std.CopyFrameProps(held)
         result = result.std.CopyFrameProps(corrected, props=[MOTION, CONFIDENCE, MESH])
         if not mask:
             return cropped(result, part)
@@ -208,10 +215,15 @@ def _crop(clip: vs.VideoNode, limits: path.PathSettings) -> tuple[float, float]:
 
 def _kept(clip: vs.VideoNode, wanted: int) -> int:
     """Returns how many frames of a clip to keep."""
+    most = _KEPT_PART * vs.core.max_cache_size * 2**20
+    return max(8, min(wanted, int(most / _bytes(clip))))
+
+
+def _bytes(clip: vs.VideoNode) -> float:
+    """Returns the size of a frame."""
     format = clip.format
     chroma = (format.num_planes - 1) / (1 << format.subsampling_w << format.subsampling_h)
-    size = clip.width * clip.height * format.bytes_per_sample * (1 + chroma)
-    return max(8, min(wanted, int(_KEPT_BYTES / size)))
+    return float(clip.width * clip.height * format.bytes_per_sample * (1 + chroma))
 
 
 def _limit(

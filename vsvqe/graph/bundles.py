@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 
 import vapoursynth as vs
 
-from .nodes import carriers, every, shifted, uncached
+from .carriers import carried, carriers, handed_out
+from .nodes import every, shifted, uncached
 
 
 class Near:
@@ -35,10 +36,10 @@ class Near:
         """Returns the frame that is so many frames away: later, or, if negative, earlier."""
         if distance not in self._known:
             bundle, place = divmod(self._own + distance, self._size)
-            name = f"{_BUNDLE}{bundle - self._before}"
+            name = carried(bundle - self._before)
             if name not in self._read:
                 self._read[name] = self._bundles[name]
-            self._known[distance] = self._read[name].props[f"{_FRAME}{place}"]
+            self._known[distance] = self._read[name].props[carried(place)]
         return self._known[distance]
 
 
@@ -46,13 +47,11 @@ type Callback = Callable[[int, Sequence[vs.VideoFrame], Near], vs.VideoFrame]
 """Takes the number of a frame, the frames of all other inputs of that number, and what gives those
 near it; returns a frame."""
 
-_FRAME = "_VQEFrame"
-_BUNDLE = "_VQEBundle"
-# So many frames less one may be asked for in vain on each side.
-_SIZE = 8
+SIZE = 8
+"""Frames in a bundle, usually. So many less one may be asked for in vain on each side."""
 
 
-def bundled(clip: vs.VideoNode, size: int = _SIZE) -> vs.VideoNode:
+def bundled(clip: vs.VideoNode, size: int = SIZE) -> vs.VideoNode:
     """Returns a tiny frame for each run of frames, that carries them.
 
     Args:
@@ -61,11 +60,11 @@ def bundled(clip: vs.VideoNode, size: int = _SIZE) -> vs.VideoNode:
     """
     # Frames that are asked for beyond the end of a clip are its last ones.
     parts = [every(clip, size, min(i, clip.num_frames - 1)) for i in range(size)]
-    return _carrying(_FRAME, parts, -(-clip.num_frames // size))
+    return _carrying(parts, -(-clip.num_frames // size))
 
 
 def gathered(
-    bundles: vs.VideoNode, cycle: int, first: int, last: int, size: int = _SIZE
+    bundles: vs.VideoNode, cycle: int, first: int, last: int, size: int = SIZE
 ) -> vs.VideoNode:
     """Returns a tiny frame for each run of frames, that carries the bundles around them.
 
@@ -78,25 +77,35 @@ def gathered(
     """
     reach = range(first // size, last // size + 1)
     parts = [every(shifted(bundles, distance), cycle // size) for distance in reach]
-    return _carrying(_BUNDLE, parts, -(-bundles.num_frames * size // cycle))
+    return _carrying(parts, -(-bundles.num_frames * size // cycle))
 
 
-def _carrying(prop: str, clips: Sequence[vs.VideoNode], length: int) -> vs.VideoNode:
-    """Returns tiny frames that carry those of clips in props of this name, and a number."""
+def _carrying(clips: Sequence[vs.VideoNode], length: int) -> vs.VideoNode:
+    """Returns tiny frames that carry a frame of each of some clips."""
     carrier = carriers(length)
 
     def carry(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         carrying = f[0].copy()
         for i, frame in enumerate(f[1:]):
-            carrying.props[f"{prop}{i}"] = frame
+            carrying.props[carried(i)] = frame
         return carrying
 
     return carrier.std.ModifyFrame([carrier, *clips], carry)
 
 
+def unbundled(bundles: vs.VideoNode, like: vs.VideoNode) -> vs.VideoNode:
+    """Returns the frames that bundles carry.
+
+    Args:
+        bundles: From ``bundled``.
+        like: A clip of their format, size and length.
+    """
+    return handed_out(bundles, like, SIZE, like.num_frames)
+
+
 def with_near(
     like: vs.VideoNode,
-    clip: vs.VideoNode,
+    bundles: vs.VideoNode,
     before: int,
     after: int,
     callback: Callback,
@@ -107,23 +116,22 @@ def with_near(
 
     Args:
         like: A clip of the format, size and length of the result.
-        clip: Of that length; the callback may ask for frames of it that are near the one in
-            question, but not for those beyond its ends.
+        bundles: From ``bundled``, of a clip of that length; the callback may ask for frames of it
+            that are near the one in question, but not for those beyond its ends.
         before: How many frames before.
         after: How many frames after.
         callback: The work; called from the core's threads.
         others: More clips of that length, at least one.
     """
-    bundles = bundled(clip)
-    bundles.std.SetVideoCache(mode=1, fixedsize=1, maxsize=(before + after) // _SIZE + 4)
-    near = gathered(bundles, _SIZE, -before, _SIZE - 1 + after)
+    bundles.std.SetVideoCache(mode=1, fixedsize=1, maxsize=(before + after) // SIZE + 4)
+    near = gathered(bundles, SIZE, -before, SIZE - 1 + after)
     # The core runs one callback of a node at a time.
-    runs = -(-vs.core.num_threads // _SIZE)
+    runs = -(-vs.core.num_threads // SIZE)
     near.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2 * runs)
-    cycle = runs * _SIZE
+    cycle = runs * SIZE
     turns = []
-    for turn in range(min(cycle, clip.num_frames)):
-        run, place = divmod(turn, _SIZE)
+    for turn in range(min(cycle, like.num_frames)):
+        run, place = divmod(turn, SIZE)
         inputs = [every(near, runs, run), *(every(other, cycle, turn) for other in others)]
         call = _call(callback, cycle, turn, -before, place)
         turns.append(uncached(every(like, cycle, turn).std.ModifyFrame(inputs, call)))
@@ -137,6 +145,6 @@ def _call(
 
     def call(n: int, f: list[vs.VideoFrame]) -> vs.VideoFrame:
         carrying, *others = f
-        return callback(n * cycle + turn, others, Near(carrying, first, place, _SIZE))
+        return callback(n * cycle + turn, others, Near(carrying, first, place, SIZE))
 
     return call

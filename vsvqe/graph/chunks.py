@@ -14,7 +14,8 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from . import memory, scenes
-from .nodes import carriers, every, extended, in_turns, shifted, uncached
+from .carriers import carried, carriers, handed_out
+from .nodes import every, extended, in_turns
 
 type Picture = Sequence[NDArray[np.float32]]
 """The planes of an output frame, in the frame's own memory."""
@@ -117,53 +118,13 @@ def in_chunks(
             return results[0]
         carrying = f[0].copy()
         for i, result in enumerate(results):
-            carrying.props[f"{RESULT}{i}"] = result
+            carrying.props[carried(i)] = result
         return carrying
 
     computed = in_turns([like, *inputs], compute, plan.streams)
     computed.std.SetVideoCache(mode=1, fixedsize=1, maxsize=1 + plan.streams)
     result = handed_out(computed, blank, length, total) if length > 1 else computed
     return result.std.CopyFrameProps(clip)
-
-
-RESULT = "_VQEResult"
-"""Begins the names of the props that carry results; their number within the chunk follows."""
-
-
-def handed_out(
-    computed: vs.VideoNode,
-    blank: vs.VideoNode,
-    length: int,
-    total: int,
-    *,
-    ahead_at: int | None = None,
-) -> vs.VideoNode:
-    """Returns the frames that the frames of another clip carry as props, one after the other.
-
-    Args:
-        computed: A frame for every chunk, with its results.
-        blank: A clip of the format and size of the results.
-        length: Results that a chunk has; the last may have fewer.
-        total: Results in all.
-        ahead_at: Result of a chunk with which the next chunk is asked for, too; ``None``: none.
-    """
-    parts = [_result(computed, blank, i) for i in range(length)]
-    if ahead_at is not None and computed.num_frames > 1:
-        # Copies no prop; but asks for the frame that it would be of.
-        following = computed[0] + shifted(computed, 1)
-        parts[ahead_at] = uncached(parts[ahead_at].std.CopyFrameProps(following, props=[_NONE]))
-    interleaved = uncached(vs.core.std.Interleave(parts, modify_duration=False))
-    return uncached(interleaved[length : length + total])
-
-
-_NONE = "_VQENone"
-
-
-def _result(computed: vs.VideoNode, blank: vs.VideoNode, i: int) -> vs.VideoNode:
-    """Returns a blank frame, and result i of every chunk; the frames themselves, not copies."""
-    # To know the format, it asks for a frame when it is made: for one that costs nothing.
-    known = carriers(1, computed.fps).std.ClipToProp(blank[0], prop=f"{RESULT}{i}")
-    return uncached(uncached(known + computed).std.PropToClip(prop=f"{RESULT}{i}"))
 
 
 def _scenes(

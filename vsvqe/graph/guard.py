@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import vapoursynth as vs
 
+from .carriers import carriers
 from .clips import interlaced
-from .nodes import carriers
 
 
 def guarded(clip: vs.VideoNode, name: str, *, finite: bool = True) -> vs.VideoNode:

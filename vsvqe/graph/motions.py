@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ..motion import mesh as meshes
 from ..motion.estimate import Motion
 from . import scenes
-from .bundles import Near, with_near
+from .bundles import Near, bundled, with_near
+from .carriers import carriers
 from .clips import ClipFacts, grey, interlaced
-from .nodes import carriers
 
 MOTION = "_VQEMotion"
 """Prop: the 3x3 matrix, row by row; see ``motion.transform``."""
@@ -94,7 +94,7 @@ def measured(
         return carrying
 
     reach = scenes.REACH
-    return with_near(carrier, small, reach, reach, measure, others=others)
+    return with_near(carrier, bundled(small), reach, reach, measure, others=others)
 
 
 def _tell(carrying: vs.VideoFrame, motion: Motion, *, begins: bool) -> None:
@@ -177,7 +177,7 @@ def supplied(
         _tell(carrying, given, begins=begins)
         return carrying
 
-    return with_near(told, small, scenes.REACH, scenes.REACH, mark, others=[told])
+    return with_near(told, bundled(small), scenes.REACH, scenes.REACH, mark, others=[told])
 
 
 def motion_of(props: Mapping[str, Any]) -> Motion:

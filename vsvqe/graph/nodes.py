@@ -1,14 +1,11 @@
-"""Small pieces that graphs are made of: views, carriers of props, callbacks side by side."""
+"""Small pieces that graphs are made of: views, and callbacks side by side."""
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 
 import vapoursynth as vs
 
 type Callback = Callable[[int, list[vs.VideoFrame]], vs.VideoFrame]
 """Takes the number of a frame and the frames of all inputs, returns a frame."""
-
-_USUAL = Fraction(24)
 
 
 def uncached(clip: vs.VideoNode) -> vs.VideoNode:
@@ -46,19 +43,6 @@ def shifted(clip: vs.VideoNode, distance: int) -> vs.VideoNode:
     if distance < 0:
         return uncached(clip[0] * -distance + clip)[:total]
     return uncached(clip[distance:] + clip[-1] * distance) if distance else clip
-
-
-def carriers(length: int, fps: Fraction = _USUAL) -> vs.VideoNode:
-    """Returns tiny frames, for callbacks whose results are props."""
-    return vs.core.std.BlankClip(
-        format=vs.GRAY8,
-        width=1,
-        height=1,
-        length=length,
-        fpsnum=fps.numerator,
-        fpsden=fps.denominator,
-        keep=True,
-    )
 
 
 def concurrently(

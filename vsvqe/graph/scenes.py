@@ -5,8 +5,8 @@ from typing import Any
 
 import vapoursynth as vs
 
+from .carriers import carriers
 from .clips import grey
-from .nodes import carriers
 
 DEFAULT_THRESHOLD = 0.04
 

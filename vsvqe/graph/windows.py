@@ -12,9 +12,9 @@ from typing import Any
 
 import vapoursynth as vs
 
-from . import chunks
-from .bundles import Near, bundled, gathered
-from .nodes import carriers, uncached
+from .bundles import SIZE, Near, bundled, gathered
+from .carriers import carried, carriers, handed_out
+from .nodes import uncached
 
 type Props = Mapping[str, Any]
 
@@ -22,9 +22,6 @@ type Compute[T] = Callable[[Sequence[T], range], Iterable[Props]]
 """Takes what consecutive frames of a scene carry, and the indices of those in question; gives the
 props to set on each of them, in order. There are frames of the scene before the first of them, and
 after the last, as far as their windows reach."""
-
-# Frames that are asked for together, if they divide what is computed together.
-_BUNDLE = 8
 
 
 def over_windows[T](
@@ -55,7 +52,7 @@ def over_windows[T](
     total = clip.num_frames
     radius = min(radius, total - 1)
     count = -(-total // length)
-    size = math.gcd(length, _BUNDLE)
+    size = math.gcd(length, SIZE)
     bundles = bundled(clip, size)
     bundles.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2 * (length + 2 * radius) // size)
     window = length + 2 * radius
@@ -66,7 +63,7 @@ def over_windows[T](
         present = range(max(0, -first), min(window, total - first))
         near = Near(f[1], -radius, 0, size)
         frames = {i: near[i - radius] for i in present}
-        carried = {i: read(frames[i].props) for i in present}
+        told = {i: read(frames[i].props) for i in present}
         carrying = f[0].copy()
         wanted = range(radius, min(radius + length, total - first))
         starts = [i for i in present if starts_scene(frames[i].props)]
@@ -75,7 +72,7 @@ def over_windows[T](
             if not shown:
                 continue
             begin, end = max(begin, shown.start - radius), min(end, shown.stop + radius)
-            scene = [carried[i] for i in range(begin, end)]
+            scene = [told[i] for i in range(begin, end)]
             computed = iter(compute(scene, range(shown.start - begin, shown.stop - begin)))
             for i in shown:
                 try:
@@ -85,12 +82,11 @@ def over_windows[T](
                 result = frames[i].copy()
                 for key, value in props.items():
                     result.props[key] = value
-                carrying.props[f"{chunks.RESULT}{i - radius}"] = result
+                carrying.props[carried(i - radius)] = result
         return carrying
 
     around = gathered(bundles, length, -radius, length - 1 + radius, size)
     computed = carrier.std.ModifyFrame([carrier, uncached(around)], run)
     computed.std.SetVideoCache(mode=1, fixedsize=1, maxsize=4)
-    blank = vs.core.std.BlankClip(clip, length=count, keep=True)
     # While a chunk is computed, on one thread, others wait for it, unless it is begun ahead.
-    return chunks.handed_out(computed, blank, length, total, ahead_at=length // 2)
+    return handed_out(computed, clip, length, total, ahead_at=length // 2)
