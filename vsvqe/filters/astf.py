@@ -13,6 +13,7 @@ from ..graph import planes as plane_graph
 from ..graph.clips import ClipFacts, checked, facts, like
 from ..graph.colour import to_picture
 from ..graph.guard import guarded
+from ..graph.nodes import shared
 from ..inference.backends import AnyBackend
 from .options import Options, check_engine, errors_named, number, one_of, whole
 from .quantiser import Weighing
@@ -151,6 +152,7 @@ class _Settings:
 def _refined(clip: vs.VideoNode, card: Card, options: Options, settings: _Settings) -> vs.VideoNode:
     """Runs both stages and fuses what they give."""
     clip_facts = facts(clip)
+    clip = shared(clip)
     held, seen = prepared(clip, clip_facts, options, "ASTF")
     first = _stage1(card)
     length, _ = options.window(first.radius, seen, aligned=first.aligned)
@@ -190,6 +192,7 @@ def _of_two(
             f"{smooth_facts}); convert one of them, or, if only its props are wrong, mend them "
             "with texture.std.CopyFrameProps(smooth)"
         )
+    smooth = shared(smooth)
     held = scenes.annotated(smooth, detect=options.sc)
     held.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2 * settings.window)
     first, second = (

@@ -11,6 +11,7 @@ from ..graph import planes as plane_graph
 from ..graph import scenes
 from ..graph.clips import ClipFacts, checked, facts
 from ..graph.guard import guarded
+from ..graph.nodes import shared
 from ..inference.backends import AnyBackend
 from ..inference.probe import probe
 from .file_model import by_file
@@ -170,7 +171,7 @@ def _by_file(
     chosen: Sequence[int],
 ) -> vs.VideoNode:
     kind = probe(model.path, model.sha256)
-    clip = guarded(clip, "Deblock", finite=False)
+    clip = shared(guarded(clip, "Deblock", finite=False))
     enhanced = by_file(clip, clip_facts, model, kind, options, name="Deblock")
     if enhanced.width != clip.width:
         enhanced = plane_graph.resized(enhanced, clip.width, clip.height, clip_facts)

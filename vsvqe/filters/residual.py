@@ -11,7 +11,7 @@ from ..cards import Card
 from ..graph import chunks, flow, planes, scenes
 from ..graph.clips import ClipFacts
 from ..graph.guard import guarded
-from ..graph.nodes import own_node, uncached
+from ..graph.nodes import own_node, shared, uncached
 from ..inference.pool import side_by_side
 from ..inference.tiles import Geometry, Size, TiledRunner
 from ..inference.workspace import Workspace
@@ -210,11 +210,8 @@ def prepared(
     """Returns the clip as the one node that all else takes it from, and what the model sees."""
     # Guarded last: a frame that only the detector looks at may be what it is.
     held = guarded(scenes.annotated(clip, detect=options.sc), name)
-    seen = planes.for_model(held, facts)
-    # `in_chunks` sets the cache of its input; where that is not `held`, hold frames here as well:
-    # the model asks for them first and the picture that the residual is added to asks again.
-    if seen is held:
-        seen = own_node(held)
+    seen = shared(planes.for_model(held, facts))
+    # The model asks for frames first, and the picture that the residual is added to asks again.
     held.std.SetVideoCache(mode=1, fixedsize=1, maxsize=24)
     return held, seen
 

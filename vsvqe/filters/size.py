@@ -6,6 +6,7 @@ import vapoursynth as vs
 
 from ..graph import planes
 from ..graph.clips import ClipFacts
+from ..graph.nodes import uncached
 
 # A shape that whole chroma samples have changed by less is meant to be the same.
 _ROUNDING = 0.01
@@ -60,18 +61,19 @@ def reduced(
     """Brings an enlarged clip to a size, its chroma at its location.
 
     Args:
-        enlarged: At least as large as the size, and of the clip's format and props.
-        clip: What it was enlarged from.
+        enlarged: At least as large as the size, and of the clip's format.
+        clip: What it was enlarged from; the result has its props.
         size: Width and height.
         facts: The clip's colour facts.
     """
     if (enlarged.width, enlarged.height) == size:
         return enlarged
-    result = planes.resized(enlarged, *size, facts, kernel="spline36").std.CopyFrameProps(enlarged)
+    result = planes.resized(enlarged, *size, facts, kernel="spline36").std.CopyFrameProps(clip)
     # Of a pixel, by which players restore the shape of the picture.
     change = Fraction(clip.width * size[1], clip.height * size[0])
     if abs(float(change) - 1.0) < _ROUNDING:
         return result
+    result = uncached(result)
     return result.std.ModifyFrame(result, lambda n, f: _with_aspect(f, change))
 
 

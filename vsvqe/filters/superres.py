@@ -10,6 +10,7 @@ from ..graph import planes as plane_graph
 from ..graph import scenes
 from ..graph.clips import ClipFacts, checked, facts
 from ..graph.guard import guarded
+from ..graph.nodes import shared
 from ..inference.backends import AnyBackend
 from ..inference.probe import probe
 from .file_model import by_file, checked_refine
@@ -117,6 +118,7 @@ def SuperRes(
         size = wanted_size(clip, scale, width, height)
         shipped = _shipped(model)
         clip_facts = facts(clip)
+        clip = shared(clip)
         if isinstance(shipped, ModelFile):
             check_engine(shipped, str(model), options.backend)
             kind = probe(shipped.path, shipped.sha256)
@@ -129,6 +131,7 @@ def SuperRes(
             refine = checked_refine(refine, kind, str(model))
             result = guarded(clip, "SuperRes", finite=False)
             for _ in _steps([kind.scale], scale, size, clip, str(model)):
+                result = shared(result)
                 larger = by_file(
                     result, clip_facts, shipped, kind, options, refine=refine, name="SuperRes"
                 )

@@ -11,14 +11,16 @@ _USUAL = Fraction(24)
 
 def carriers(length: int, fps: Fraction = _USUAL) -> vs.VideoNode:
     """Returns tiny frames, for callbacks whose results are props."""
-    return vs.core.std.BlankClip(
-        format=vs.GRAY8,
-        width=1,
-        height=1,
-        length=length,
-        fpsnum=fps.numerator,
-        fpsden=fps.denominator,
-        keep=True,
+    return uncached(
+        vs.core.std.BlankClip(
+            format=vs.GRAY8,
+            width=1,
+            height=1,
+            length=length,
+            fpsnum=fps.numerator,
+            fpsden=fps.denominator,
+            keep=True,
+        )
     )
 
 
@@ -44,7 +46,7 @@ def handed_out(
         total: Frames in all.
         ahead_at: With which frame of a carrier the next carrier is asked for, too; ``None``: none.
     """
-    blank = like.std.BlankClip(length=1, keep=True)
+    blank = uncached(like.std.BlankClip(length=1, keep=True))
     parts = [_with_blank(carrying, blank, i) for i in range(length)]
     if ahead_at is not None and carrying.num_frames > 1:
         # Copies no prop; but asks for the frame that it would be of.

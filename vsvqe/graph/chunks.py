@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from . import memory, scenes
 from .carriers import carried, carriers, handed_out
-from .nodes import every, extended, in_turns
+from .nodes import every, extended, in_turns, uncached
 
 type Picture = Sequence[NDArray[np.float32]]
 """The planes of an output frame, in the frame's own memory."""
@@ -79,15 +79,17 @@ def in_chunks(
     ahead = max(_AHEAD, vs.core.num_threads * 3 // 2) if overlap else 0
     clip.std.SetVideoCache(mode=1, fixedsize=1, maxsize=window + 2 * length + ahead)
     padded = extended(clip, overlap, chunks * length - total + overlap)
-    inputs = [every(padded[i:], length)[:chunks] for i in range(window)]
-    blank = vs.core.std.BlankClip(
-        format=format.id,
-        width=width,
-        height=height,
-        length=chunks,
-        fpsnum=clip.fps.numerator,
-        fpsden=clip.fps.denominator,
-        keep=True,
+    inputs = [uncached(every(padded[i:], length)[:chunks]) for i in range(window)]
+    blank = uncached(
+        vs.core.std.BlankClip(
+            format=format.id,
+            width=width,
+            height=height,
+            length=chunks,
+            fpsnum=clip.fps.numerator,
+            fpsden=clip.fps.denominator,
+            keep=True,
+        )
     )
     # The only result of a chunk is handed out as it is.
     like = carriers(chunks, clip.fps) if length > 1 else blank

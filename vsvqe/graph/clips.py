@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import vapoursynth as vs
 
+from .nodes import shared
+
 MIN_SIDE = 16
 # Of a side of 4:1:0 and 4:1:1, in powers of two; the resizer knows no more.
 _MOST_SUBSAMPLED = 2
@@ -155,10 +157,12 @@ def grey(clip: vs.VideoNode) -> vs.VideoNode:
 def padded_to_even(clip: vs.VideoNode) -> vs.VideoNode:
     """Repeats the last column and row of a clip of odd width or height."""
     if clip.width % 2:
+        clip = shared(clip)
         clip = vs.core.std.StackHorizontal(
             [clip, clip.std.Crop(left=clip.width - 1)],
         )
     if clip.height % 2:
+        clip = shared(clip)
         clip = vs.core.std.StackVertical([clip, clip.std.Crop(top=clip.height - 1)])
     return clip
 

@@ -3,6 +3,7 @@
 import vapoursynth as vs
 
 from .clips import ClipFacts, bare, like
+from .nodes import shared
 from .planes import enlarged
 
 
@@ -17,7 +18,7 @@ def to_picture(clip: vs.VideoNode, facts: ClipFacts, channels: int) -> vs.VideoN
     family = clip.format.color_family
     clip = bare(clip)
     if family == vs.GRAY:
-        luma = _luma(clip, facts)
+        luma = shared(_luma(clip, facts))
         return luma if channels == 1 else vs.core.std.ShufflePlanes([luma] * 3, [0] * 3, vs.RGB)
     if channels == 3:
         if clip.format.id == vs.RGBS:
@@ -60,7 +61,9 @@ def from_picture(picture: vs.VideoNode, clip: vs.VideoNode, facts: ClipFacts) ->
         if family == vs.RGB:
             return picture.resize.Point(format=clip.format.id, **limits)
         # All three channels began as the luma: their mean is the grey picture.
-        picture = vs.core.std.Expr(picture.std.SplitPlanes(), "x y + z + 3 /", format=vs.GRAYS)
+        picture = vs.core.std.Expr(
+            shared(picture, 0).std.SplitPlanes(), "x y + z + 3 /", format=vs.GRAYS
+        )
     scale = picture.width // clip.width
     if family == vs.RGB:
         chroma = enlarged(_rgb_to_yuv(clip, facts), scale, facts, "spline36")
@@ -79,6 +82,7 @@ def from_picture(picture: vs.VideoNode, clip: vs.VideoNode, facts: ClipFacts) ->
 
 
 def _with_luma(luma: vs.VideoNode, chroma: vs.VideoNode) -> vs.VideoNode:
+    chroma = shared(chroma, 0)
     return vs.core.std.ShufflePlanes([luma, chroma, chroma], [0, 1, 2], vs.YUV)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..motion.alignment import Sampling, Step, displacements, flow
 from .clips import ClipFacts, bare
-from .nodes import concurrently
+from .nodes import in_turns, shared, shifted, uncached
 
 _FLOW = "_VQEFlow"
 _NUMBER = "_VQENumber"
@@ -47,12 +47,16 @@ def annotated(
             time.
     """
     # The models were trained with the flow of 8-bit codes of limited range.
+    clip = shared(clip)
     luma = bare(clip.std.ShufflePlanes(0, vs.GRAY)).resize.Point(
         format=vs.GRAY8, range_in=int(facts.full_range), range=vs.RANGE_LIMITED
     )
-    following = luma[1:] + luma[-1] if luma.num_frames > 1 else luma
-    carrier = vs.core.std.BlankClip(luma, format=vs.GRAY16, keep=True)
-    flows = concurrently(carrier, [luma, following], partial(_measured, back, meter))
+    luma = shared(luma)
+    following = shifted(luma, 1)
+    carrier = uncached(vs.core.std.BlankClip(luma, format=vs.GRAY16, keep=True))
+    flows = in_turns(
+        [carrier, luma, following], partial(_measured, back, meter), vs.core.num_threads
+    )
     return clip.std.ClipToProp(flows, prop=_FLOW)
 
 
@@ -99,7 +103,7 @@ def told(frames: Sequence[vs.VideoFrame]) -> list[float | None]:
 
 def _measured(back: bool, meter: Meter | None, n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
     """Returns the flow onward above the flow back, as the codes of a grey frame."""
-    first, second = (np.ascontiguousarray(frame[0]) for frame in f)
+    first, second = (np.ascontiguousarray(frame[0]) for frame in f[1:])
     height, width = first.shape
     result = vs.core.create_video_frame(vs.core.get_video_format(vs.GRAY16), width, height)
     codes = np.asarray(result[0]).view(np.int16)

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import vapoursynth as vs
 
 from .clips import ClipFacts, like
-from .nodes import uncached
+from .nodes import shared, uncached
 
 type Normalize = Literal["window", "fixed"]
 NORMALIZE = get_args(Normalize.__value__)
@@ -61,7 +61,7 @@ def mask(
         window: See ``variance``.
         normalize: ``"window"`` or ``"fixed"``.
     """
-    local = variance(luma, marks, radius, window)
+    local = shared(variance(luma, marks, radius, window), 0)
     if normalize == "fixed":
         return local.std.Expr(f"x {FULL_DEVIATION**2!r} / 1 min")
     # Down to one sample, bilinear is the plain mean: the resizer mirrors what is beyond the edges.
@@ -96,6 +96,7 @@ def for_planes(weights: vs.VideoNode, format: vs.VideoFormat, facts: ClipFacts) 
     """
     if format.color_family == vs.GRAY:
         return weights
+    weights = shared(weights, 0)
     planes = vs.core.std.ShufflePlanes([weights] * 3, [0] * 3, format.color_family)
     if (format.subsampling_w, format.subsampling_h) == (0, 0):
         return planes
@@ -111,6 +112,7 @@ def sharpened(clip: vs.VideoNode, amount: float) -> vs.VideoNode:
         clip: What to sharpen.
         amount: 0 changes nothing.
     """
+    clip = shared(clip, 0)
     chosen = [0, 1, 2] if clip.format.color_family == vs.RGB else [0]
     blurred = clip.std.Convolution([1, 2, 1], mode="hv", planes=chosen)
     expression = f"x x y - {amount!r} * +"

@@ -7,6 +7,7 @@ import vapoursynth as vs
 
 from .carriers import carriers
 from .clips import interlaced
+from .nodes import shared
 
 
 def guarded(clip: vs.VideoNode, name: str, *, finite: bool = True) -> vs.VideoNode:
@@ -20,6 +21,7 @@ def guarded(clip: vs.VideoNode, name: str, *, finite: bool = True) -> vs.VideoNo
         finite: Whether samples are looked at, of float formats: NaN or infinity would be spread by
             a network.
     """
+    clip = shared(clip)
     pixel = carriers(clip.num_frames)
     floating = finite and clip.format.sample_type == vs.FLOAT
     looked_at = (

@@ -18,6 +18,7 @@ from . import scenes
 from .bundles import Near, bundled, with_near
 from .carriers import carriers
 from .clips import ClipFacts, grey, interlaced
+from .nodes import uncached
 
 MOTION = "_VQEMotion"
 """Prop: the 3x3 matrix, row by row; see ``motion.transform``."""
@@ -76,7 +77,7 @@ def measured(
     """
     total = small.num_frames
     carrier = carriers(total)
-    others = [carrier] if reference is None else [carrier, small[reference] * total]
+    others = [carrier] if reference is None else [carrier, uncached(small[reference] * total)]
 
     def measure(n: int, f: Sequence[vs.VideoFrame], near: Near) -> vs.VideoFrame:
         carrying = f[0].copy()

@@ -4,6 +4,9 @@ from collections.abc import Callable, Sequence
 
 import vapoursynth as vs
 
+# Frames that chunks ask for at a time.
+_AHEAD = 20
+
 type Callback = Callable[[int, list[vs.VideoFrame]], vs.VideoFrame]
 """Takes the number of a frame and the frames of all inputs, returns a frame."""
 
@@ -19,6 +22,22 @@ def own_node(clip: vs.VideoNode) -> vs.VideoNode:
     return clip.std.RemoveFrameProps(["_VQENone"])
 
 
+def shared(clip: vs.VideoNode, more: int = _AHEAD) -> vs.VideoNode:
+    """Returns the same frames from a node that keeps those that were asked for last.
+
+    For what is asked for several times. The core would keep them by itself, but where several
+    threads ask, its caches that grow and shrink by themselves keep a note of every frame for ever
+    (64 bytes in version 81, each of which pins a page of memory).
+
+    Args:
+        clip: The frames.
+        more: How many to keep, beside two for each thread.
+    """
+    own = own_node(clip)
+    own.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2 * vs.core.num_threads + more)
+    return own
+
+
 def every(clip: vs.VideoNode, cycle: int, nth: int = 0) -> vs.VideoNode:
     """Returns the first frame, or another, of each run of ``cycle`` frames."""
     if cycle == 1:
@@ -30,9 +49,9 @@ def extended(clip: vs.VideoNode, before: int, after: int) -> vs.VideoNode:
     """Repeats the first and the last frame."""
     parts = [clip]
     if before:
-        parts.insert(0, clip[0] * before)
+        parts.insert(0, uncached(clip[0] * before))
     if after:
-        parts.append(clip[-1] * after)
+        parts.append(uncached(clip[-1] * after))
     return uncached(vs.core.std.Splice(parts)) if len(parts) > 1 else clip
 
 
@@ -41,24 +60,8 @@ def shifted(clip: vs.VideoNode, distance: int) -> vs.VideoNode:
     total = clip.num_frames
     distance = max(1 - total, min(total - 1, distance))
     if distance < 0:
-        return uncached(clip[0] * -distance + clip)[:total]
+        return uncached(uncached(clip[0] * -distance + clip)[:total])
     return uncached(clip[distance:] + clip[-1] * distance) if distance else clip
-
-
-def concurrently(
-    like: vs.VideoNode, inputs: Sequence[vs.VideoNode], callback: Callback
-) -> vs.VideoNode:
-    """Does what ``ModifyFrame`` does, for several frames at a time.
-
-    Args:
-        like: A clip of the format, size and length of the result.
-        inputs: What the callback gets a frame of each of; two at least.
-        callback: The work; called from the core's threads.
-    """
-    # A node of its own for every frame: the core runs one callback of a node at a time.
-    return like.std.FrameEval(
-        lambda n: like.std.ModifyFrame(inputs, callback), clip_src=list(inputs)
-    )
 
 
 def in_turns(inputs: Sequence[vs.VideoNode], callback: Callback, streams: int) -> vs.VideoNode:

@@ -7,6 +7,7 @@ import vapoursynth as vs
 
 from .carriers import carriers
 from .clips import grey
+from .nodes import shared, shifted, uncached
 
 DEFAULT_THRESHOLD = 0.04
 
@@ -31,17 +32,11 @@ def annotated(clip: vs.VideoNode, *, detect: bool) -> vs.VideoNode:
     """
     if not detect:
         return cleaned(clip)
+    clip = shared(clip)
     small = _small(clip)
-
-    def at(offset: int) -> vs.VideoNode:
-        """The small clip, shifted so that its frame n is frame n + offset of the clip."""
-        if offset < 0:
-            return (small[0] * -offset + small)[: small.num_frames]
-        return (small + small[-1] * offset)[offset:] if offset else small
-
     stats = small
     for offset, name in _PAIRS.items():
-        measured = at(offset - 1).std.PlaneStats(at(offset), prop=name)
+        measured = shifted(small, offset - 1).std.PlaneStats(shifted(small, offset), prop=name)
         stats = stats.std.CopyFrameProps(measured, props=[_PROPS[offset]])
     return clip.std.CopyFrameProps(stats, props=list(_PROPS.values()))
 
@@ -57,21 +52,23 @@ def stepped(clip: vs.VideoNode, *, detect: bool) -> vs.VideoNode:
     """
     if not detect:
         return cleaned(clip)
+    clip = shared(clip)
     small = _small(clip)
-    before = small[0] + small
+    before = uncached(small[0] + small)
     measured = small.std.PlaneStats(before, prop=_PAIRS[0])
     return clip.std.CopyFrameProps(measured, props=[_PROPS[0]])
 
 
 def _small(clip: vs.VideoNode) -> vs.VideoNode:
     """Returns what frames are compared by."""
-    return grey(clip).resize.Bilinear(
+    small = grey(clip).resize.Bilinear(
         width=min(clip.width, _SIDE),
         height=min(clip.height, _SIDE),
         format=vs.GRAY8,
         range_in=vs.RANGE_LIMITED,
         range=vs.RANGE_LIMITED,
     )
+    return shared(small)
 
 
 def marked(clip: vs.VideoNode, threshold: float | None) -> vs.VideoNode:
@@ -87,9 +84,8 @@ def marked(clip: vs.VideoNode, threshold: float | None) -> vs.VideoNode:
     """
     total = clip.num_frames
     pixel = carriers(total)
-    carrier = pixel.std.CopyFrameProps(clip)
-    before = (carrier[0] + carrier)[:total]
-    after = (carrier + carrier[-1])[1:]
+    carrier = shared(pixel.std.CopyFrameProps(clip))
+    before, after = shifted(carrier, -1), shifted(carrier, 1)
 
     def mark(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         last, own, following = (frame.props for frame in f[1:])
@@ -100,7 +96,7 @@ def marked(clip: vs.VideoNode, threshold: float | None) -> vs.VideoNode:
         result.props["_SceneChangeNext"] = int(n == total - 1 or ends)
         return result
 
-    return pixel.std.ModifyFrame([pixel, before, carrier, after], mark)
+    return shared(pixel.std.ModifyFrame([pixel, before, carrier, after], mark))
 
 
 def cleaned(clip: vs.VideoNode) -> vs.VideoNode:
