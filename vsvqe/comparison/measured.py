@@ -12,6 +12,7 @@ from ..metrics.ms_ssim import LEAST_SIDE, ms_ssim
 from ..metrics.psnr import psnr
 from ..metrics.ssim import SIDE, ssim
 from ..transcode.errors import FilterError, SourceError
+from ..transcode.interrupts import held
 from ..transcode.script import reason
 from .clips import Named, as_yuv
 
@@ -88,12 +89,14 @@ def measure(
     found: list[dict[str, list[float]]] = [{m.name: [] for m in metrics} for _ in others]
     runs = [clip.frames(close=True) for clip in (original, *others)]
     try:
-        for truth, *frames in zip(*runs, strict=True):
-            for values, frame in zip(found, frames, strict=True):
-                for metric in metrics:
-                    one, two = (np.asarray(f[metric.plane])[None] for f in (truth, frame))
-                    values[metric.name].append(float(metric.of(one, two, peak)[0]))
-            advance(1)
+        with held() as check:
+            for truth, *frames in zip(*runs, strict=True):
+                check()
+                for values, frame in zip(found, frames, strict=True):
+                    for metric in metrics:
+                        one, two = (np.asarray(f[metric.plane])[None] for f in (truth, frame))
+                        values[metric.name].append(float(metric.of(one, two, peak)[0]))
+                advance(1)
     except vs.Error as error:
         raise FilterError(f"a frame can't be had: {reason(error)}") from error
     return [
