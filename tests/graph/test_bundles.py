@@ -1,12 +1,10 @@
 """Frames near one, against the numbers that they carry."""
 
-import threading
-import time
-
 import pytest
 import vapoursynth as vs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.threads import AtOnce
 
 from vsvqe.graph.bundles import Near, bundled, unbundled, with_near
 from vsvqe.graph.carriers import carriers
@@ -66,20 +64,14 @@ def test_bundles_may_be_undone(length):
 @pytest.mark.parametrize("count", [1, 2, 6])
 def test_all_threads_work(count, threads):
     threads(count)
-    lock, now, most = threading.Lock(), 0, 0
+    at_once = AtOnce()
 
     def work(n: int, f: list[vs.VideoFrame], near: Near) -> vs.VideoFrame:
-        nonlocal now, most
-        with lock:
-            now += 1
-            most = max(most, now)
-        time.sleep(0.01)
-        with lock:
-            now -= 1
+        at_once.spend(0.01)
         return near[0]
 
     clip = numbered(60)
     result = with_near(clip, bundled(clip), 3, 3, work, others=[clip])
     for _ in result.frames(close=True, prefetch=12):
         pass
-    assert most == count
+    assert at_once.most == count

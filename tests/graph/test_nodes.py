@@ -1,13 +1,11 @@
 """Callbacks side by side: as many as were asked for, and what they give does not depend on it."""
 
-import threading
-import time
-
 import numpy as np
 import pytest
 import vapoursynth as vs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.threads import AtOnce
 
 from vsvqe.graph.carriers import carriers
 from vsvqe.graph.nodes import in_turns
@@ -46,19 +44,13 @@ def test_every_frame_gets_its_own_whatever_the_streams(length, streams, data):
 @pytest.mark.parametrize("streams", [1, 2, 3])
 def test_so_many_at_a_time_and_no_more(streams, threads):
     threads(6)
-    lock, now, most = threading.Lock(), 0, 0
+    at_once = AtOnce()
 
     def callback(n: int, f: list[vs.VideoFrame]) -> vs.VideoFrame:
-        nonlocal now, most
-        with lock:
-            now += 1
-            most = max(most, now)
-        time.sleep(0.01)
-        with lock:
-            now -= 1
+        at_once.spend(0.01)
         return f[0]
 
     result = in_turns([carriers(30), carriers(30)], callback, streams)
     for _ in result.frames(close=True, prefetch=12):
         pass
-    assert most == streams
+    assert at_once.most == streams
