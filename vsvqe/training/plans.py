@@ -54,7 +54,7 @@ _STAGES = {
         Stage("superres-x2-light", 39_000),
         Stage("superres-x2-plain", 12_000),
         Stage("superres-x2-balanced", 29_500, 7e-4, "deblock-balanced"),
-        Stage("superres-x2-best", 38_000, 5e-4, "deblock-balanced"),
+        Stage("superres-x2-best", 53_500, 5e-4, "deblock-balanced"),
         Stage("superres-x2-detail", 2_500, start="superres-x2-best"),
         Stage("superres-x2-cleaning", 5_500, start="superres-x2-best"),
         Stage("superres-x2-real", 1_300, start="superres-x2-cleaning"),
