@@ -136,13 +136,13 @@ def test_the_first_that_takes_compression_away_is_told_the_quantiser(here, tmp_p
     assert told("--superres") == ["SuperRes"]
     assert told("--superres", 2, "--superres-model", "best") == ["SuperRes"]
     assert told("--superres", "--superres-model", "fast") == ["SuperRes"]
-    assert told("--superres", 4, "--superres-model", "fast") == []
+    assert told("--superres", 4, "--superres-model", "fast") == ["SuperRes"]
     assert told("--superres", 4, "--superres-model", "real") == []
     assert told("--superres", 4, "--superres-model", "best") == ["SuperRes"]
-    # So do the siblings; the default by four does not.
+    # So do the siblings.
     assert told("--superres", "--detail", 1) == ["SuperRes"]
     assert told("--superres", "--detail", 0.5) == ["SuperRes"]
-    assert told("--superres", 4) == []
+    assert told("--superres", 4) == ["SuperRes"]
     assert told("--superres", 4, "--detail", 0.5) == ["SuperRes"]
     assert told("--superres", 4, "--detail", 1) == ["SuperRes"]
     assert told("--stabilize", "--superres", "--deblock") == ["SuperRes"]

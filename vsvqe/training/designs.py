@@ -27,8 +27,6 @@ _CODED = Window((-2, -1, 0, 1, 2, 3, 4), aligned=True)
 _FAR_AHEAD = Window((-2, -1, 0, 1, 2, 3, 4, 6, 8), aligned=True)
 # Half of what alignment costs beside the smallest network, for a hundredth of what it gains.
 _AHEAD = Window((-1, 0, 1, 2, 4), aligned=True, kernel="bilinear")
-_AROUND = Window((-2, -1, 0, 1, 2), aligned=True)
-_AS_THEY_ARE = Window((-2, -1, 0, 1, 2), aligned=False)
 
 _DEBLOCK = "Removes compression artifacts of H.264, HEVC and MPEG-4, from QP 20 to 42"
 _SUPERRES = "Doubles the size, of clean and of moderately compressed video"
@@ -218,11 +216,6 @@ DESIGNS = {
         lambda: PlanesNet(_AHEAD, 2, channels=32, blocks=6, quantiser_map=True),
         _superres,
     ),
-    "superres-x2-light": Design(
-        f"{_SUPERRES}; looks at five frames as they are; what superres-x4-fast begins with.",
-        lambda: PlanesNet(_AS_THEY_ARE, 2, channels=32, blocks=4),
-        _superres,
-    ),
     "superres-x2-best": Design(
         f"{_SUPERRES}, as well as time allows; looks at seven aligned frames; begins with "
         "deblock-balanced.",
@@ -232,11 +225,6 @@ DESIGNS = {
     "superres-x2-balanced": Design(
         f"{_SUPERRES}; looks at seven aligned frames; begins with deblock-balanced.",
         lambda: PlanesNet(_CODED, 2, channels=48, blocks=6, quantiser_map=True),
-        _superres,
-    ),
-    "superres-x2-plain": Design(
-        f"{_SUPERRES}; looks at five aligned frames; what the designs below begin with.",
-        lambda: PlanesNet(_AROUND, 2, channels=48, blocks=4),
         _superres,
     ),
     "superres-x2-detail": Design(
@@ -264,8 +252,8 @@ DESIGNS = {
     ),
     "superres-x4-fast": Design(
         "Makes clean and moderately compressed video four times as large, in little time; looks at "
-        "five frames as they are; begins with superres-x2-light.",
-        lambda: PlanesNet(_AS_THEY_ARE, 4, channels=32, blocks=4),
+        "five aligned frames; begins with superres-x2-fast.",
+        lambda: PlanesNet(_AHEAD, 4, channels=32, blocks=6, quantiser_map=True),
         _superres_by_four,
     ),
     "superres-x4-best": Design(
@@ -275,9 +263,9 @@ DESIGNS = {
         _superres_by_four,
     ),
     "superres-x4-balanced": Design(
-        "Makes clean and moderately compressed video four times as large; looks at five aligned "
-        "frames; begins with superres-x2-plain.",
-        lambda: PlanesNet(_AROUND, 4, channels=48, blocks=8),
+        "Makes clean and moderately compressed video four times as large; looks at seven aligned "
+        "frames; begins with superres-x2-balanced.",
+        lambda: PlanesNet(_CODED, 4, channels=48, blocks=6, quantiser_map=True),
         _superres_by_four,
     ),
     "superres-x4-cleaning": Design(

@@ -51,15 +51,13 @@ _STAGES = {
         Stage("deblock-balanced", 60_400),
         Stage("deblock-best", 58_000, start="deblock-balanced"),
         Stage("superres-x2-fast", 28_000, 8e-4, "deblock-fast"),
-        Stage("superres-x2-light", 39_000),
-        Stage("superres-x2-plain", 12_000),
         Stage("superres-x2-balanced", 29_500, 7e-4, "deblock-balanced"),
         Stage("superres-x2-best", 53_500, 5e-4, "deblock-balanced"),
         Stage("superres-x2-detail", 2_500, start="superres-x2-best"),
         Stage("superres-x2-cleaning", 5_500, start="superres-x2-best"),
         Stage("superres-x2-real", 1_300, start="superres-x2-cleaning"),
-        Stage("superres-x4-fast", 6_000, 8e-4, "superres-x2-light"),
-        Stage("superres-x4-balanced", 7_000, start="superres-x2-plain"),
+        Stage("superres-x4-fast", 9_500, 8e-4, "superres-x2-fast"),
+        Stage("superres-x4-balanced", 5_000, 7e-4, "superres-x2-balanced"),
         Stage("superres-x4-best", 20_000, 6e-4, "superres-x2-best"),
         Stage("superres-x4-detail", 1_800, start="superres-x4-best"),
         Stage("superres-x4-cleaning", 8_000, start="superres-x4-best"),
@@ -91,8 +89,8 @@ def stages(model: str) -> list[Stage]:
 
     Example:
         >>> from vsvqe.training.plans import stages
-        >>> [stage.design for stage in stages("superres-x4-fast-v1")]
-        ['superres-x2-light', 'superres-x4-fast']
+        >>> [stage.design for stage in stages("superres-x4-fast-v2")]
+        ['deblock-fast', 'superres-x2-fast', 'superres-x4-fast']
     """
     name: str | None = family(model)
     chain: list[Stage] = []
