@@ -15,8 +15,7 @@ from ..motion.mesh import Mesh
 from ..motion.transform import Matrix
 from .corrections import bend_of, correction_of, lenders_of
 
-# Small frames need none: memory levels off without. Every 96 frames of 480 lines would take a tenth
-# of the time of two threads, as each page has to be fetched again.
+# Small frames need no trim: memory levels off without. Of large ones their bytes decide.
 _BETWEEN_TRIMS = 400
 
 

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import vapoursynth as vs
 
-from .nodes import shifted, uncached
+from .nodes import NONE, shifted, uncached
 
 _USUAL = Fraction(24)
 
@@ -51,12 +51,9 @@ def handed_out(
     if ahead_at is not None and carrying.num_frames > 1:
         # Copies no prop; but asks for the frame that it would be of.
         following = carrying[0] + shifted(carrying, 1)
-        parts[ahead_at] = uncached(parts[ahead_at].std.CopyFrameProps(following, props=[_NONE]))
+        parts[ahead_at] = uncached(parts[ahead_at].std.CopyFrameProps(following, props=[NONE]))
     interleaved = uncached(vs.core.std.Interleave(parts, modify_duration=False))
     return uncached(interleaved[length : length + total])
-
-
-_NONE = "_VQENone"
 
 
 def _with_blank(carrying: vs.VideoNode, blank: vs.VideoNode, i: int) -> vs.VideoNode:

@@ -7,7 +7,7 @@ import vapoursynth as vs
 
 from .carriers import carriers
 from .clips import interlaced
-from .nodes import shared
+from .nodes import NONE, shared
 
 
 def guarded(clip: vs.VideoNode, name: str, *, finite: bool = True) -> vs.VideoNode:
@@ -42,7 +42,7 @@ def guarded(clip: vs.VideoNode, name: str, *, finite: bool = True) -> vs.VideoNo
         return frames[0]
 
     # Takes nothing over but the error.
-    return clip.std.CopyFrameProps(pixel.std.ModifyFrame(told, check), props=["_VQENone"])
+    return clip.std.CopyFrameProps(pixel.std.ModifyFrame(told, check), props=[NONE])
 
 
 def not_finite(plane: int) -> ValueError:

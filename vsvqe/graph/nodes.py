@@ -4,6 +4,9 @@ from collections.abc import Callable, Sequence
 
 import vapoursynth as vs
 
+NONE = "_VQENone"
+"""The name of a prop that no frame has."""
+
 # Frames that chunks ask for at a time.
 _AHEAD = 20
 
@@ -19,7 +22,7 @@ def uncached(clip: vs.VideoNode) -> vs.VideoNode:
 
 def own_node(clip: vs.VideoNode) -> vs.VideoNode:
     """Returns the same frames from a node of our own, whose cache may be set."""
-    return clip.std.RemoveFrameProps(["_VQENone"])
+    return clip.std.RemoveFrameProps([NONE])
 
 
 def shared(clip: vs.VideoNode, more: int = _AHEAD) -> vs.VideoNode:
@@ -56,7 +59,7 @@ def extended(clip: vs.VideoNode, before: int, after: int) -> vs.VideoNode:
 
 
 def shifted(clip: vs.VideoNode, distance: int) -> vs.VideoNode:
-    """Returns the clip with frame n + distance in the place of frame n; the last ones repeat."""
+    """Returns the clip with frame n + distance in the place of frame n; its ends repeat."""
     total = clip.num_frames
     distance = max(1 - total, min(total - 1, distance))
     if distance < 0:

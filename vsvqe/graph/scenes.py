@@ -7,7 +7,7 @@ import vapoursynth as vs
 
 from .carriers import carriers
 from .clips import grey
-from .nodes import shared, shifted, uncached
+from .nodes import shared, shifted
 
 DEFAULT_THRESHOLD = 0.04
 
@@ -54,8 +54,7 @@ def stepped(clip: vs.VideoNode, *, detect: bool) -> vs.VideoNode:
         return cleaned(clip)
     clip = shared(clip)
     small = _small(clip)
-    before = uncached(small[0] + small)
-    measured = small.std.PlaneStats(before, prop=_PAIRS[0])
+    measured = small.std.PlaneStats(shifted(small, -1), prop=_PAIRS[0])
     return clip.std.CopyFrameProps(measured, props=[_PROPS[0]])
 
 
