@@ -30,6 +30,7 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from vsvqe.inference.bfloat16 import has_bfloat16
 from vsvqe.nets.planes import PlanesNet, WindowNet
 from vsvqe.training import plans
 from vsvqe.training.beginnings import interpolated, start_from
@@ -55,7 +56,7 @@ def train(options: argparse.Namespace) -> None:
         options.threads,
         options.workers,
         options.device,
-        design.low_precision,
+        design.low_precision and has_bfloat16(torch.device(options.device)),
         options.pause,
     )
     options.out.mkdir(parents=True, exist_ok=True)
@@ -164,8 +165,15 @@ def command_line(options: argparse.Namespace) -> str:
         local = name in ("command", "design", "models", "threads", "workers", "pause", "device")
         if not local and value is not None:
             option = name.replace("_", "-")
-            words += [f"--{option}", name.upper() if isinstance(value, Path) else str(value)]
+            words += [f"--{option}", placed(name, value)]
     return shlex.join(words)
+
+
+def placed(name: str, value: Any) -> str:
+    """Returns the value of an option as a card tells it: of a path, the name of a model alone."""
+    if not isinstance(value, Path):
+        return str(value)
+    return value.name if value.suffix == ".onnx" else name.upper()
 
 
 def history(start: Path) -> dict[str, Any]:
@@ -173,7 +181,7 @@ def history(start: Path) -> dict[str, Any]:
     if start.suffix != ".onnx":
         return record(start.parent)
     training = json.loads(start.with_suffix(".json").read_text())["training"]
-    return {name: training[name] for name in ("command", "hours", "steps")}
+    return {name: training[name] for name in ("command", "seed", "hours", "steps")}
 
 
 def record(out: Path) -> dict[str, Any]:
@@ -190,15 +198,22 @@ def record(out: Path) -> dict[str, Any]:
 
 
 def write(options: argparse.Namespace) -> None:
-    """Exports the averaged weights of a checkpoint."""
-    run = json.loads((options.out / "run.json").read_text())
-    design = DESIGNS[run["design"]]
-    net = begun(design, run["seed"], options.out / "checkpoint.pt")
-    training = record(options.out)
+    """Exports the averaged weights of a checkpoint, or what lies between two.
+
+    Raises:
+        SystemExit: Nobody knows what was trained.
+    """
+    vivid = weights_in(options.out)
+    name = designed(vivid)
+    if name is None:
+        raise SystemExit(f"nobody knows what {vivid} is: there is no run.json beside it")
+    design = DESIGNS[name]
+    net = begun(design, 0, vivid)
+    # An exported model has a card of its own, so that of what lies between tells of the other one.
+    between = options.calm is not None and options.out.suffix == ".onnx"
+    training = history(weights_in(options.calm) if between else vivid)
     if options.calm is not None:
-        exported = options.calm.suffix == ".onnx"
-        start = options.calm if exported else options.calm / "checkpoint.pt"
-        calm = begun(design, run["seed"], start)
+        calm = begun(design, 0, weights_in(options.calm))
         net.load_state_dict(interpolated(calm.state_dict(), net.state_dict(), options.share))
     use = {
         name: vars(options)[name]
@@ -207,7 +222,20 @@ def write(options: argparse.Namespace) -> None:
     }
     if options.calm is not None or use:
         training["command"] += f"; {command_line(options)}"
-    export(net, options.models, options.name, design.description, training, use)
+    export(net, options.models, options.name, described(options.name, design), training, use)
+
+
+def weights_in(path: Path) -> Path:
+    """Returns the file of the weights of a training's folder, or the exported model itself."""
+    return path if path.suffix == ".onnx" else path / "checkpoint.pt"
+
+
+def described(name: str, design: Design) -> str:
+    """Returns the sentence of a model's card: that of the design which is named as the model is."""
+    try:
+        return DESIGNS[plans.family(name)].description
+    except ValueError:
+        return design.description
 
 
 def arguments() -> argparse.Namespace:
@@ -255,13 +283,15 @@ def arguments() -> argparse.Namespace:
     command.add_argument("--weights", type=Path, help="SqueezeNet 1.1, for perceptual designs")
     _add_running(command)
     command = commands.add_parser("export", help="write a model and its card")
-    command.add_argument("--out", type=Path, required=True, help="folder of the training")
+    command.add_argument(
+        "--out", type=Path, required=True, help="folder of the training, or an exported model"
+    )
     command.add_argument("--models", type=Path, required=True, help="folder to write to")
     command.add_argument("--name", required=True, help="name of the model")
     command.add_argument(
         "--calm",
         type=Path,
-        help="folder of the training that this one began with, or the exported model",
+        help="of two trainings (folders, or exported models), the one with less texture",
     )
     command.add_argument("--share", type=float, default=1.0, help="of this one's weights, 0 to 1")
     command.add_argument(

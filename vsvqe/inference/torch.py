@@ -15,6 +15,7 @@ from torch import Tensor
 from ..checkpoints.models import Checkpoint, load
 from ..nets.realbasicvsr import RealBasicVSR
 from .backends import Torch
+from .bfloat16 import has_bfloat16
 from .errors import BackendUnavailable, InferenceError, ModelError, OutOfMemory
 from .session import Array, SessionRequest
 
@@ -139,14 +140,7 @@ def _dtype(checkpoint: Checkpoint, device: torch.device, half: bool) -> torch.dt
         return torch.float32
     if device.type == "cuda" and checkpoint.fp16:
         return torch.float16
-    # Without instructions for it, a CPU emulates bfloat16.
-    native = device.type == "cuda" or _cpu_has_bfloat16()
-    return torch.bfloat16 if checkpoint.bf16 and native else torch.float32
-
-
-def _cpu_has_bfloat16() -> bool:
-    capabilities = torch.backends.cpu.get_cpu_capability()
-    return "AVX512" in capabilities and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return torch.bfloat16 if checkpoint.bf16 and has_bfloat16(device) else torch.float32
 
 
 def _explained(error: Exception, request: SessionRequest) -> InferenceError:

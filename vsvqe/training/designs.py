@@ -31,7 +31,7 @@ _AHEAD = Window((-1, 0, 1, 2, 4), aligned=True, kernel="bilinear")
 _DEBLOCK = "Removes compression artifacts of H.264, HEVC and MPEG-4, from QP 20 to 42"
 _SUPERRES = "Doubles the size, of clean and of moderately compressed video"
 # Windows, and the side of what is seen of each, by scale.
-_DETAIL_BATCH = {2: (8, 72), 4: (6, 48)}
+_DETAIL_BATCH = {1: (8, 112), 2: (8, 72), 4: (6, 48)}
 # Of LPIPS beside the absolute error where texture has to be made up.
 _REAL_PERCEPTUAL = 0.1
 # The same where ``detail`` mixes what comes with a faithful model.
@@ -162,6 +162,10 @@ def _detail(net: nn.Module, material: Material) -> tasks.Detail:
         grid_period=2 * net.scale,
         opponent=_judge(),
     )
+
+
+def _textured(net: nn.Module, material: Material) -> tasks.Detail:
+    return replace(_detail(net, material), opponent=None)
 
 
 def _detail_by_four(net: nn.Module, material: Material) -> tasks.Detail:
@@ -311,4 +315,17 @@ DESIGNS = {
         # Its layers are too small to gain from it.
         low_precision=False,
     ),
+}
+
+# What gains PSNR alone leaves less texture than it finds, and so less that motion can be told by.
+# What is shipped lies a small part of the way to these, see ``plans``.
+DESIGNS |= {
+    f"{name}-textured": replace(
+        DESIGNS[name],
+        description=f"{DESIGNS[name].description} Keeps more texture; begins with {name}.",
+        task=_textured,
+        rate=2e-4,
+        perceptual=True,
+    )
+    for name in ("deblock-fast", "deblock-best")
 }
