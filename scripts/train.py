@@ -5,7 +5,7 @@ goes on, from where its learning rate began to fall. With glibc, keeping freed m
 fifth faster: set MALLOC_MMAP_THRESHOLD_=1073741824 and MALLOC_TRIM_THRESHOLD_=2147483648.
 
 Example:
-    python scripts/train.py make superres-x4-best --data data --work work
+    python scripts/train.py make superres-x4-balanced --data data --work work
     python scripts/train.py prepare --data data --cache cache
     python scripts/train.py pack --cache cache --parcel parcel.zip --scale 1
     python scripts/train.py train deblock-balanced --cache cache --out out/deblock --steps 60000

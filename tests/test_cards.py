@@ -29,7 +29,7 @@ def test_every_task_has_a_model():
     assert names["deblock"] == [
         "deblock-balanced-v4",
         "deblock-best-v3",
-        "deblock-fast-v5",
+        "deblock-fast-v6",
     ]
     assert "superres-x2-fast-v2" in names["superres"]
     assert names["astf"] == ["astf-best-v3", "astf-fast-v4"]

@@ -13,6 +13,7 @@ import torch
 
 from vsvqe import cards
 from vsvqe.training import plans
+from vsvqe.training.beginnings import exported_weights
 from vsvqe.training.designs import DESIGNS, Material
 from vsvqe.training.store import Store
 
@@ -69,6 +70,37 @@ def test_every_shipped_model_can_be_made_from_nothing(script, model, tmp_path):
         out.mkdir()
         (out / "run.json").write_text(json.dumps({"design": stage.design}))
         torch.save({"ema": net.state_dict()}, out / "checkpoint.pt")
+
+
+def test_what_lies_between_two_models_is_exported(script, tmp_path):
+    paths = {card.name: card.path for card in cards.list_models("superres")}
+    calm, vivid = paths["superres-x4-best-v2"], paths["superres-x4-detail-v1"]
+    between = argparse.Namespace(
+        command="export",
+        out=vivid,
+        models=tmp_path,
+        name="mine",
+        calm=calm,
+        share=0.25,
+        told_at_most=None,
+        leniency=None,
+    )
+    script.write(between)
+    first, second, mixed = (
+        exported_weights(path) for path in (calm, vivid, tmp_path / "mine.onnx")
+    )
+    for name, weights in mixed.items():
+        expected = 0.75 * first[name] + 0.25 * second[name]
+        torch.testing.assert_close(weights, expected, rtol=1e-4, atol=1e-5)
+    training = json.loads((tmp_path / "mine.json").read_text())["training"]
+    told = json.loads(calm.with_suffix(".json").read_text())["training"]
+    assert training["steps"] == told["steps"]
+    command = f"export --out {vivid.name} --name mine --calm {calm.name} --share 0.25"
+    assert training["command"].endswith(command)
+    # Of weights alone nobody knows the design.
+    (tmp_path / "checkpoint.pt").write_bytes(b"")
+    with pytest.raises(SystemExit, match="nobody knows what"):
+        script.write(argparse.Namespace(**vars(between) | {"out": tmp_path}))
 
 
 def test_a_network_that_sees_more_frames_begins_as_one_that_sees_fewer(script, tmp_path):

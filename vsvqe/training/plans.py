@@ -50,8 +50,7 @@ _STAGES = {
         Stage("deblock-fast", 69_000),
         Stage("deblock-balanced", 60_400),
         Stage("deblock-best", 58_000, start="deblock-balanced"),
-        Stage("deblock-fast-textured", 800, start="deblock-fast"),
-        Stage("deblock-best-textured", 800, start="deblock-best"),
+        Stage("deblock-fast-textured", 600, start="deblock-fast"),
         Stage("superres-x2-fast", 28_000, 8e-4, "deblock-fast"),
         Stage("superres-x2-balanced", 29_500, 7e-4, "deblock-balanced"),
         Stage("superres-x2-best", 53_500, 5e-4, "deblock-balanced"),
@@ -71,9 +70,9 @@ _STAGES = {
 }
 
 _FINISHES = {
-    "deblock-fast": Finish("deblock-fast", 0.2),
-    "deblock-best": Finish("deblock-best", 0.2),
+    "deblock-fast": Finish("deblock-fast", 0.35),
     "superres-x2-best": Finish("superres-x2-best", 0.15),
+    "superres-x4-best": Finish("superres-x4-best", 0.16),
     "superres-x2-detail": Finish("superres-x2-best", 0.75, told_at_most=25.0),
     "superres-x2-real": Finish("superres-x2-best", 0.65),
     "superres-x4-detail": Finish("superres-x4-best", 0.8, told_at_most=25.0),
@@ -86,8 +85,8 @@ _FINISHES = {
 # Of models that lie between two trainings, the second one, where it isn't named as they are.
 _LAST = {
     "deblock-fast": "deblock-fast-textured",
-    "deblock-best": "deblock-best-textured",
     "superres-x2-best": "superres-x2-detail",
+    "superres-x4-best": "superres-x4-detail",
 }
 
 
