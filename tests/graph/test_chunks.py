@@ -221,7 +221,7 @@ def test_the_source_gives_every_frame_once(count, length, overlap, threads):
     for frame in result.frames(close=True):
         frame.close()
     # One that two chunks ask for at the very same moment may come twice: more of them on a machine
-    # of few cores that has other work (205 were seen). Unshared, each would come three times or more.
+    # of few cores that has other work (205 were seen). Unshared, each would come three times.
     assert set(asked) == set(range(200)) and asked.total() <= 220
 
 
