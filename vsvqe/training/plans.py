@@ -34,12 +34,14 @@ class Finish:
     Attributes:
         calm: The stage between whose weights and those of the last one the model's are.
         share: Of the way from there.
+        vivid: The last one, where the model is not named as it is.
         told_at_most: See ``Card``.
         leniency: See ``Card``.
     """
 
     calm: str | None = None
     share: float = 1.0
+    vivid: str | None = None
     told_at_most: float | None = None
     leniency: float | None = None
 
@@ -70,23 +72,15 @@ _STAGES = {
 }
 
 _FINISHES = {
-    "deblock-fast": Finish("deblock-fast", 0.35),
-    "superres-x2-best": Finish("superres-x2-best", 0.15),
-    "superres-x4-best": Finish("superres-x4-best", 0.16),
+    "deblock-fast": Finish("deblock-fast", 0.35, "deblock-fast-textured"),
+    "superres-x2-best": Finish("superres-x2-best", 0.15, "superres-x2-detail"),
+    "superres-x4-best": Finish("superres-x4-best", 0.16, "superres-x4-detail"),
     "superres-x2-detail": Finish("superres-x2-best", 0.75, told_at_most=25.0),
     "superres-x2-real": Finish("superres-x2-best", 0.65),
     "superres-x4-detail": Finish("superres-x4-best", 0.8, told_at_most=25.0),
     "superres-x4-real": Finish("superres-x4-best", 0.65),
     "astf-fast": Finish(leniency=6.0),
     "astf-best": Finish(leniency=6.0),
-}
-
-
-# Of models that lie between two trainings, the second one, where it isn't named as they are.
-_LAST = {
-    "deblock-fast": "deblock-fast-textured",
-    "superres-x2-best": "superres-x2-detail",
-    "superres-x4-best": "superres-x4-detail",
 }
 
 
@@ -104,7 +98,7 @@ def stages(model: str) -> list[Stage]:
         >>> [stage.design for stage in stages("superres-x4-fast-v2")]
         ['deblock-fast', 'superres-x2-fast', 'superres-x4-fast']
     """
-    name: str | None = _LAST.get(family(model), family(model))
+    name: str | None = finish(model).vivid or family(model)
     chain: list[Stage] = []
     while name is not None:
         chain.insert(0, _STAGES[name])
