@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from torch import nn
@@ -31,7 +31,7 @@ _AHEAD = Window((-1, 0, 1, 2, 4), aligned=True, kernel="bilinear")
 _DEBLOCK = "Removes compression artifacts of H.264, HEVC and MPEG-4, from QP 20 to 42"
 _SUPERRES = "Doubles the size, of clean and of moderately compressed video"
 # Windows, and the side of what is seen of each, by scale.
-_DETAIL_BATCH = {1: (8, 112), 2: (8, 72), 4: (6, 48)}
+_DETAIL_BATCH = {2: (8, 72), 4: (6, 48)}
 # Of LPIPS beside the absolute error where texture has to be made up.
 _REAL_PERCEPTUAL = 0.1
 # The same where ``detail`` mixes what comes with a faithful model.
@@ -42,8 +42,10 @@ _DETAIL_PERCEPTUAL = 0.2
 _REAL_GRID_BY_FOUR = 3000.0
 # Of the error where the original is flat beside the absolute error.
 _ADVERSARIAL_CALM = 1.0
-# The same of Deblock, which must not make up what flickers where it takes it away.
-_TEXTURED_CALM = 4.0
+# Of how much the error changes from frame to frame beside the error, of Deblock.
+_DEBLOCK_STEADY = 0.5
+# Of LPIPS beside the relative error, where Deblock is to keep texture.
+_TEXTURED_PERCEPTUAL = 3.0
 # Of the change of the error from frame to frame beside the absolute error.
 _REAL_STEADY = 1.0
 # Of what is cleaned beside the absolute error, as in RealBasicVSR.
@@ -101,7 +103,10 @@ class Design:
 
 def _deblock(net: nn.Module, material: Material) -> tasks.Restoration:
     assert isinstance(net, PlanesNet)
-    return tasks.Restoration(net, Pairs(material.store, 1), material.valid, count=8, size=112)
+    pairs = Pairs(material.store, 1)
+    return tasks.Restoration(
+        net, pairs, material.valid, count=8, size=112, steady_weight=_DEBLOCK_STEADY
+    )
 
 
 def _superres(net: nn.Module, material: Material) -> tasks.Restoration:
@@ -166,8 +171,10 @@ def _detail(net: nn.Module, material: Material) -> tasks.Detail:
     )
 
 
-def _textured(net: nn.Module, material: Material) -> tasks.Detail:
-    return replace(_detail(net, material), opponent=None, calm_weight=_TEXTURED_CALM)
+def _textured(net: nn.Module, material: Material) -> tasks.Textured:
+    plain = _deblock(net, material)
+    given = {each.name: getattr(plain, each.name) for each in fields(plain)}
+    return tasks.Textured(**given, perceptual=_perceptual(material), weight=_TEXTURED_PERCEPTUAL)
 
 
 def _detail_by_four(net: nn.Module, material: Material) -> tasks.Detail:
@@ -320,11 +327,12 @@ DESIGNS = {
 }
 
 # What gains PSNR alone leaves less texture than it finds, and so less that motion can be told by.
-# What is shipped lies on the way from there to this, see ``plans``.
-DESIGNS["deblock-fast-textured"] = replace(
-    DESIGNS["deblock-fast"],
-    description=f"{DESIGNS['deblock-fast'].description} Keeps texture; begins with deblock-fast.",
-    task=_textured,
-    rate=2e-4,
-    perceptual=True,
-)
+# What is shipped lies on the way from there to these, see ``plans``.
+for _name in ("deblock-fast", "deblock-balanced", "deblock-best"):
+    DESIGNS[f"{_name}-textured"] = replace(
+        DESIGNS[_name],
+        description=f"{DESIGNS[_name].description} Keeps texture; begins with {_name}.",
+        task=_textured,
+        rate=2e-4,
+        perceptual=True,
+    )

@@ -37,7 +37,7 @@ from vsvqe.training.perceptual import Perceptual, Views, to_rgb
 from vsvqe.training.resample import chroma_shift
 from vsvqe.training.stage1 import Stage1
 from vsvqe.training.store import Store
-from vsvqe.training.temporal import warped_difference
+from vsvqe.training.temporal import relative_change, warped_difference
 from vsvqe.training.trainer import Unopposed
 
 VALIDATION_SIDE = {1: 256, 2: 160, 4: 80}
@@ -78,6 +78,8 @@ class Restoration(Unopposed):
         valid: Clips never trained on.
         count: Windows in a batch.
         size: Side of the crops.
+        steady_weight: Of how much the error changes from a frame to the next, along the motion;
+            beside the error itself.
     """
 
     net: WindowNet
@@ -85,19 +87,38 @@ class Restoration(Unopposed):
     valid: Store
     count: int
     size: int
+    steady_weight: float = field(default=0.0, kw_only=True)
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draws a batch."""
-        return self.pairs.batch(rng, self.count, self.size, self.net.window)
+        return self.drawn(rng, self.net.window)
+
+    def drawn(self, rng: np.random.Generator, window: Window) -> Batch:
+        """Draws a batch of windows, of couples of frames where they are to be steady."""
+        if self.steady_weight:
+            return self.pairs.couples(rng, self.count // 2, self.size, window)
+        return self.pairs.batch(rng, self.count, self.size, window)
 
     def loss(self, batch: Batch) -> Tensor:
         """Returns the error of the restored frames."""
-        y, uv = self.residuals(batch)
-        y_error = batch.base_y + y - batch.target_y
-        uv_error = batch.base_uv + uv - batch.target_uv
-        if self.net.scale == 1:
-            return relative_error(y_error, uv_error, batch.mse)
-        return mixed_error(y_error, uv_error)
+        return self.error(batch, *self.residuals(batch))
+
+    def error(self, batch: Batch, residual_y: Tensor, residual_uv: Tensor) -> Tensor:
+        """Returns the error of the frames with the residuals added."""
+        y = batch.base_y + residual_y - batch.target_y
+        uv = batch.base_uv + residual_uv - batch.target_uv
+        relative = self.net.scale == 1
+        error = relative_error(y, uv, batch.mse) if relative else mixed_error(y, uv)
+        if batch.flow is not None:
+            # Of the errors, not the pictures: what the original changes may change, wherever the
+            # flow is wrong.
+            if relative:
+                change = relative_change(y, batch.mse, batch.flow)
+            else:
+                first, second = y.chunk(2)
+                change = warped_difference(first, second, batch.flow)
+            error = error + self.steady_weight * change
+        return error
 
     def residuals(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Returns the residuals of the network, told what an estimate may tell of the quantiser."""
@@ -139,10 +160,10 @@ class Distillation(Restoration):
         if self._holds:
             # Resampled as the small network will find them.
             window = self.teacher.window._replace(kernel=self.net.window.kernel)
-            return self.pairs.batch(rng, self.count, self.size, window)
+            return self.drawn(rng, window)
         # The same places twice: what is drawn does not depend on the window.
         again = copy.deepcopy(rng)
-        seen = self.pairs.batch(rng, self.count, self.size, self.teacher.window)
+        seen = self.drawn(rng, self.teacher.window)
         own = super().batch(again)
         return seen._replace(y=torch.cat((seen.y, own.y), 1), uv=torch.cat((seen.uv, own.uv), 1))
 
@@ -189,17 +210,63 @@ class Cleaning(Restoration):
 
 
 @dataclass
-class Detail(Restoration):
-    """SuperRes towards what looks alike rather than what is nearest on average.
+class Perceived(Restoration):
+    """Restoration that minds how alike pictures look.
 
     Attributes:
         perceptual: The perceptual distance.
+    """
+
+    perceptual: Perceptual = field(kw_only=True)
+
+    def validate(self, net: nn.Module) -> dict[str, float]:
+        """Returns the gains in PSNR-Y, and the perceptual distances as `<damage>-lpips`."""
+        assert isinstance(net, WindowNet)
+        distances: dict[str, list[float]] = {}
+        for pair in find_pairs(self.valid, self.pairs.kinds, net.scale):
+            batch = validation_batch(self.valid, pair, net.window, net.scale)
+            with torch.no_grad():
+                y, uv = net.residuals(batch.y, batch.uv, batch.quantiser)
+                distance = self.perceptual.to(y.device).lpips(
+                    batch.base_y + y, batch.base_uv + uv, batch.target_y, batch.target_uv
+                )
+            distances.setdefault(damage_name(pair) + "-lpips", []).append(distance.mean().item())
+        means = {name: float(np.mean(values)) for name, values in distances.items()}
+        return super().validate(net) | means
+
+
+@dataclass
+class Textured(Perceived):
+    """Restoration that keeps texture, which what is nearest on average has less of.
+
+    Attributes:
+        weight: Of the perceptual distance beside the error.
+    """
+
+    weight: float = field(kw_only=True)
+
+    def error(self, batch: Batch, residual_y: Tensor, residual_uv: Tensor) -> Tensor:
+        """Returns the error and the perceptual distance of the frames with the residuals added."""
+        error = super().error(batch, residual_y, residual_uv)
+        y, uv = batch.base_y + residual_y, batch.base_uv + residual_uv
+        # Its differences of features are too fine for half precision.
+        with torch.autocast(batch.y.device.type, enabled=False):
+            perceptual = self.perceptual.to(y.device)
+            alike = perceptual(y, uv, batch.target_y, batch.target_uv, Views().draw()).mean()
+            alike = alike + GRID_WEIGHT * grid_error(residual_y, 2 * self.net.scale)
+        total: Tensor = error + self.weight * alike
+        return total
+
+
+@dataclass
+class Detail(Perceived):
+    """SuperRes towards what looks alike rather than what is nearest on average.
+
+    Attributes:
         weight: Of the perceptual distance beside the absolute error.
         grid_weight: Of a grid beside the perceptual distance.
         grid_period: Of the widest grid that counts. The pixel shuffle of a network could draw one
             of twice its scale.
-        steady_weight: Of how much the error changes from a frame to the next, along the motion;
-            beside the absolute error.
         calm_weight: Of the error where the original is flat; beside the absolute error.
         cleaning_weight: Of the error of what is cleaned before it is enlarged, see ``Cleaning``;
             beside the absolute error.
@@ -208,22 +275,14 @@ class Detail(Restoration):
         opponent_weight: Of its verdict beside the absolute error.
     """
 
-    perceptual: Perceptual = field(kw_only=True)
     weight: float = field(default=PERCEPTUAL_WEIGHT, kw_only=True)
     grid_weight: float = field(default=GRID_WEIGHT, kw_only=True)
     grid_period: int = field(default=2, kw_only=True)
-    steady_weight: float = field(default=0.0, kw_only=True)
     calm_weight: float = field(default=0.0, kw_only=True)
     cleaning_weight: float = field(default=0.0, kw_only=True)
     views: Views = field(default=Views(), kw_only=True)
     opponent: Judge | None = field(default=None, kw_only=True)
     opponent_weight: float = field(default=ADVERSARIAL_WEIGHT, kw_only=True)
-
-    def batch(self, rng: np.random.Generator) -> Batch:
-        """Draws a batch, of couples of frames where they are to be steady."""
-        if not self.steady_weight:
-            return super().batch(rng)
-        return self.pairs.couples(rng, self.count // 2, self.size, self.net.window)
 
     def loss(self, batch: Batch) -> Tensor:
         """Returns the absolute error plus the perceptual distance of the restored frames."""
@@ -254,21 +313,6 @@ class Detail(Restoration):
             errors = _cleaning_errors(self.net, batch, cleaned)
             total = total + self.cleaning_weight * sum(error.abs().mean() for error in errors)
         return total
-
-    def validate(self, net: nn.Module) -> dict[str, float]:
-        """Returns the gains in PSNR-Y, and the perceptual distances as `<damage>-lpips`."""
-        assert isinstance(net, WindowNet)
-        distances: dict[str, list[float]] = {}
-        for pair in find_pairs(self.valid, self.pairs.kinds, net.scale):
-            batch = validation_batch(self.valid, pair, net.window, net.scale)
-            with torch.no_grad():
-                y, uv = net.residuals(batch.y, batch.uv, batch.quantiser)
-                distance = self.perceptual.to(y.device).lpips(
-                    batch.base_y + y, batch.base_uv + uv, batch.target_y, batch.target_uv
-                )
-            distances.setdefault(damage_name(pair) + "-lpips", []).append(distance.mean().item())
-        means = {name: float(np.mean(values)) for name, values in distances.items()}
-        return super().validate(net) | means
 
 
 @dataclass

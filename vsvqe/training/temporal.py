@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vsvqe.training.losses import LEAST_MSE
+
 # Of Sundaram, Brox and Keutzer: how far there and back may miss, by length and at least.
 RELATIVE_MISS = 0.01
 LEAST_MISS = 0.5
@@ -87,6 +89,21 @@ def warped_difference(
     difference = (current - warp(other, flow)).abs().mean(1, keepdim=True)
     # Where nothing counts there is nothing to learn, rather than a division by zero.
     return (counts * difference).sum() / counts.sum().clamp_min(1.0)
+
+
+def relative_change(error: Tensor, mse: Tensor, flow: Tensor) -> Tensor:
+    """Mean squared change of the error from a frame to the next, relative to the damage.
+
+    What is wrong but moves along with the picture misleads no eye, nor what measures motion.
+
+    Args:
+        error: Luma error of all first frames, then of all second ones, `[2 N, 1, H, W]`.
+        mse: Luma error of the input `[2 N]`.
+        flow: From the first to the second frames.
+    """
+    relative = error / (mse + LEAST_MSE).sqrt()[:, None, None, None]
+    first, second = relative.chunk(2)
+    return (inside(flow) * (first - warp(second, flow)).square()).mean()
 
 
 def cycle_difference(frames: Tensor) -> Tensor:
