@@ -19,7 +19,7 @@ from vsvqe.training.store import Store
 from vsvqe.training.tasks import Refinement
 from vsvqe.training.trainer import Settings, Trainer
 
-STAGE1 = "deblock-fast-v6"
+STAGE1 = "deblock-fast-v7"
 
 
 def net() -> RefineNet:

@@ -122,17 +122,17 @@ def test_a_network_that_sees_more_frames_begins_as_one_that_sees_fewer(script, t
 @pytest.mark.slow
 def test_one_command_makes_a_model_that_the_filter_runs(sources, cache, tmp_path):
     """From sources to a picture: two trainings of a few steps."""
-    words = ["make", "deblock-best-v3", "--data", sources, "--work", tmp_path / "work"]
+    words = ["make", "superres-x2-balanced-v3", "--data", sources, "--work", tmp_path / "work"]
     words += ["--models", tmp_path, "--part", "0.00002", "--passes", "1", "--processes", "1"]
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "cache").symlink_to(cache)
     subprocess.run([sys.executable, SCRIPT, *map(str, words)], check=True)
-    card = json.loads((tmp_path / "deblock-best-v3.json").read_text())
-    assert card["scale"] == 1 and card["training"]["steps"] == 1 + 1
+    card = json.loads((tmp_path / "superres-x2-balanced-v3.json").read_text())
+    assert card["scale"] == 2 and card["training"]["steps"] == 1 + 1
     assert card["training"]["command"].count("train.py train") == 2
     # Run again, it finds all trainings finished.
     subprocess.run([sys.executable, SCRIPT, *map(str, words)], check=True)
-    assert json.loads((tmp_path / "deblock-best-v3.json").read_text()) == card
+    assert json.loads((tmp_path / "superres-x2-balanced-v3.json").read_text()) == card
 
 
 def test_a_cpu_that_would_emulate_bfloat16_trains_in_float32(script, monkeypatch, cache, tmp_path):
@@ -182,7 +182,7 @@ def test_a_teacher_is_a_model_of_the_same_scale_that_sees_as_much(script, cache)
         Material(Store(cache, "[st]*"), Store(cache, "valid-*")),
     )
     teachers = {card.name: card.path for card in cards.list_models()}
-    best = script.taught(task, teachers["deblock-best-v3"])
+    best = script.taught(task, teachers["deblock-best-v4"])
     batch = best.batch(np.random.default_rng(0))
     # All that the teacher sees is drawn; the error is another one than without it.
     assert batch.y.shape[1] == 9

@@ -49,10 +49,12 @@ class Finish:
 _STAGES = {
     stage.design: stage
     for stage in (
-        Stage("deblock-fast", 69_000),
-        Stage("deblock-balanced", 60_400),
-        Stage("deblock-best", 58_000, start="deblock-balanced"),
-        Stage("deblock-fast-textured", 600, start="deblock-fast"),
+        Stage("deblock-fast", 69_900),
+        Stage("deblock-balanced", 60_800),
+        Stage("deblock-best", 61_900, start="deblock-balanced"),
+        Stage("deblock-fast-textured", 900, start="deblock-fast"),
+        Stage("deblock-balanced-textured", 1_000, start="deblock-balanced"),
+        Stage("deblock-best-textured", 500, start="deblock-best"),
         Stage("superres-x2-fast", 28_000, 8e-4, "deblock-fast"),
         Stage("superres-x2-balanced", 29_500, 7e-4, "deblock-balanced"),
         Stage("superres-x2-best", 53_500, 5e-4, "deblock-balanced"),
@@ -65,22 +67,24 @@ _STAGES = {
         Stage("superres-x4-detail", 1_800, start="superres-x4-best"),
         Stage("superres-x4-cleaning", 8_000, start="superres-x4-best"),
         Stage("superres-x4-real", 2_300, start="superres-x4-cleaning"),
-        Stage("astf-fast", 7_800),
-        Stage("astf-best", 8_100, 7e-4, "astf-fast"),
+        Stage("astf-fast", 8_000),
+        Stage("astf-best", 8_300, 7e-4, "astf-fast"),
         Stage("quantiser", 10_000),
     )
 }
 
 _FINISHES = {
-    "deblock-fast": Finish("deblock-fast", 0.35, "deblock-fast-textured"),
+    "deblock-fast": Finish("deblock-fast", 0.7, "deblock-fast-textured"),
+    "deblock-balanced": Finish("deblock-balanced", 0.8, "deblock-balanced-textured"),
+    "deblock-best": Finish("deblock-best", 0.22, "deblock-best-textured"),
     "superres-x2-best": Finish("superres-x2-best", 0.15, "superres-x2-detail"),
     "superres-x4-best": Finish("superres-x4-best", 0.16, "superres-x4-detail"),
     "superres-x2-detail": Finish("superres-x2-best", 0.75, told_at_most=25.0),
     "superres-x2-real": Finish("superres-x2-best", 0.65),
     "superres-x4-detail": Finish("superres-x4-best", 0.8, told_at_most=25.0),
     "superres-x4-real": Finish("superres-x4-best", 0.65),
-    "astf-fast": Finish(leniency=6.0),
-    "astf-best": Finish(leniency=6.0),
+    "astf-fast": Finish(leniency=3.0),
+    "astf-best": Finish(leniency=3.0),
 }
 
 
