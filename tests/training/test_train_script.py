@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torchvision
 
 from vsvqe import cards
 from vsvqe.training import plans
@@ -121,18 +122,22 @@ def test_a_network_that_sees_more_frames_begins_as_one_that_sees_fewer(script, t
 
 @pytest.mark.slow
 def test_one_command_makes_a_model_that_the_filter_runs(sources, cache, tmp_path):
-    """From sources to a picture: two trainings of a few steps."""
-    words = ["make", "superres-x2-balanced-v3", "--data", sources, "--work", tmp_path / "work"]
+    """From sources to a picture: three trainings of a few steps."""
+    words = ["make", "deblock-best-v4", "--data", sources, "--work", tmp_path / "work"]
     words += ["--models", tmp_path, "--part", "0.00002", "--passes", "1", "--processes", "1"]
+    # Features that have learned nothing tell pictures apart, too.
+    features = torchvision.models.squeezenet1_1().features.state_dict(prefix="features.")
+    torch.save(features, tmp_path / "features.pth")
+    words += ["--weights", tmp_path / "features.pth"]
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "cache").symlink_to(cache)
     subprocess.run([sys.executable, SCRIPT, *map(str, words)], check=True)
-    card = json.loads((tmp_path / "superres-x2-balanced-v3.json").read_text())
-    assert card["scale"] == 2 and card["training"]["steps"] == 1 + 1
-    assert card["training"]["command"].count("train.py train") == 2
+    card = json.loads((tmp_path / "deblock-best-v4.json").read_text())
+    assert card["scale"] == 1 and card["training"]["steps"] == 1 + 1 + 1
+    assert card["training"]["command"].count("train.py train") == 3
     # Run again, it finds all trainings finished.
     subprocess.run([sys.executable, SCRIPT, *map(str, words)], check=True)
-    assert json.loads((tmp_path / "superres-x2-balanced-v3.json").read_text()) == card
+    assert json.loads((tmp_path / "deblock-best-v4.json").read_text()) == card
 
 
 def test_a_cpu_that_would_emulate_bfloat16_trains_in_float32(script, monkeypatch, cache, tmp_path):
