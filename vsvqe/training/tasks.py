@@ -56,6 +56,7 @@ FAITH = 0.15
 # More of it where the picture is flat: what a network makes up there flickers, and nobody but the
 # network that trains it takes it for texture.
 CALM_FAITH = 40.0
+# The first stage keeps texture: held as firmly, that branch would add next to none.
 CALM_TEXTURE = 1.0
 # Of the unsharp masking of what both branches are to give, as Real-ESRGAN (Wang et al., ICCV
 # workshops, 2021) has it: a network that can't know what was lost gives too little of it.
