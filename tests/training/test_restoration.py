@@ -1,6 +1,8 @@
 """The training of Deblock and SuperRes: near to the original, steady, and not without texture."""
 
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +26,11 @@ def restoration(cache: Path, scale: int, steady_weight: float) -> Restoration:
     net = PlanesNet(SINGLE, scale, channels=8, blocks=1)
     pairs = Pairs(store, scale, stills_share=0.0)
     return Restoration(net, pairs, store, count=4, size=SIDE, steady_weight=steady_weight)
+
+
+def settings(task: Restoration) -> dict[str, Any]:
+    """What other trainings share with it."""
+    return {each.name: getattr(task, each.name) for each in fields(task)}
 
 
 @pytest.mark.parametrize("scale", [1, 2])
@@ -58,15 +65,7 @@ def test_an_error_that_moves_along_costs_less_than_one_that_flickers(
 def test_texture_that_was_smoothed_away_costs_more_than_its_error(cache: Path, data: Path) -> None:
     plain = restoration(cache, 1, 0.0)
     weights = data / "weights" / "squeezenet1_1_features_torchvision_layout.pth"
-    task = Textured(
-        plain.net,
-        plain.pairs,
-        plain.valid,
-        count=4,
-        size=SIDE,
-        perceptual=Perceptual(weights),
-        weight=3.0,
-    )
+    task = Textured(**settings(plain), perceptual=Perceptual(weights), weight=3.0)
     batch = task.batch(np.random.default_rng(2))
     torch.manual_seed(2)
     target = 0.5 + 0.1 * torch.randn_like(batch.target_y)
@@ -87,15 +86,6 @@ def test_texture_that_was_smoothed_away_costs_more_than_its_error(cache: Path, d
 
 def test_a_teacher_is_shown_the_couples_of_its_pupil(cache: Path) -> None:
     plain = restoration(cache, 1, 0.5)
-    task = Distillation(
-        plain.net,
-        plain.pairs,
-        plain.valid,
-        count=4,
-        size=SIDE,
-        steady_weight=0.5,
-        teacher=plain.net,
-        share=0.0,
-    )
+    task = Distillation(**settings(plain), teacher=plain.net, share=0.0)
     batches = [each.batch(np.random.default_rng(3)) for each in (plain, task)]
     assert task.loss(batches[1]).item() == pytest.approx(plain.loss(batches[0]).item())

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -255,7 +255,9 @@ def _default(cards: Sequence[Card], scale: int) -> Card:
 
 
 def _version(cards: Sequence[Card], backend: str) -> str:
-    return " ".join([*(card.sha256 for card in cards), backend, _code_hash()])
+    # What a card says counts as well as its file: factors, and what the model is told.
+    models = repr([replace(card, training={}, gains={}) for card in cards])
+    return " ".join([hashlib.sha256(models.encode()).hexdigest(), backend, _code_hash()])
 
 
 @cache
