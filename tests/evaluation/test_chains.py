@@ -1,5 +1,7 @@
 """Chains of filters in words, as methods."""
 
+import json
+
 import numpy as np
 import pytest
 import vapoursynth as vs
@@ -83,6 +85,15 @@ def test_shipped_models_count_only_where_they_may_run(tmp_path, models) -> None:
     cards._cards.cache_clear()
     changed = [chain(t, "cpu").version != old for t, old in zip(texts, before, strict=True)]
     assert changed == [True, False, True, False]
+
+
+def test_what_a_card_says_counts_and_what_was_measured_does_not(models) -> None:
+    path = models / "deblock-balanced-v5.json"
+    for field, value, counts in (("gains", {}, False), ("response", [[10.0, 0.5, 0.5]], True)):
+        before = chain("Deblock()", "cpu").version
+        path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
+        cards._cards.cache_clear()
+        assert (chain("Deblock()", "cpu").version != before) == counts
 
 
 def test_selection_by_name_and_by_chain() -> None:
