@@ -164,6 +164,18 @@ def test_filters_run_in_the_order_in_which_they_are_written(here, film, tmp_path
     assert "model='best'" in lines[-1] and "sharpen=0.5" in lines[-1]
 
 
+def test_what_all_filters_share_reaches_each_of_them(here, film, tmp_path):
+    options = ("--deblock", "--stabilize", "--filter", "ASTF(sharpen=0.5) + Deblock(ensemble=2)")
+    shared = ("--ensemble", 4, "--device-index", 1)
+    dry = here("run", film, tmp_path / "out.mkv", *options, *shared, "--dry-run")
+    deblock, stabilize, astf, last = (x for x in dry.stdout.splitlines() if "vqe." in x)
+    assert all("device_index=1" in line for line in (deblock, astf, last))
+    assert all("ensemble=4" in line for line in (deblock, astf))
+    assert "ensemble=2" in last and "ensemble" not in stabilize
+    refused = here("run", film, tmp_path / "out.mkv", *options, "--ensemble", "many", "--dry-run")
+    assert refused.returncode and "--ensemble" in refused.stderr
+
+
 def test_a_preview_takes_its_part_of_everything(here, tmp_path):
     source = movie(tmp_path / "in.mkv", 60)
     out = tmp_path / "out.mkv"

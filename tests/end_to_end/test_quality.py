@@ -60,6 +60,21 @@ def test_deblock_is_better_than_its_input(original, coded):
     assert psnr(vqe.Deblock(damaged, "auto", backend="cpu"), original) > before
 
 
+@pytest.mark.parametrize(("recipe", "least"), [(HEVC37, 0.01), (AVC28, 0.02)], ids=str)
+def test_several_views_gain(recipe, least, data, coded):
+    gains = []
+    for name in ("dog", "street"):
+        original = excerpt(data, name, 4)
+        scale = 1 if recipe is HEVC37 else 2
+        damaged = coded(original.resize.Bicubic(320 // scale, 180 // scale), recipe)
+        filter = vqe.Deblock if scale == 1 else vqe.SuperRes
+        one, four = (
+            psnr(filter(damaged, backend="cpu", ensemble=ensemble), original) for ensemble in (1, 4)
+        )
+        gains.append(four - one)
+    assert min(gains) > 0 and np.mean(gains) > least
+
+
 def test_half_precision_costs_nothing_visible(data, coded, openvino):
     original = excerpt(data, "street")
     damaged = coded(original, HEVC37)

@@ -176,6 +176,13 @@ _SHARED = (
         click.Choice(NAMES),
     ),
     Setting("device-index", "device_index", "Which GPU. [0]", int),
+    Setting(
+        "ensemble",
+        "ensemble",
+        "Views of each picture, turned and mirrored, that models run on: 1, 2, 4 or 8; as many "
+        "times slower, and nearer to the original. [1]",
+        int,
+    ),
     Setting("engine-folder", "engine_folder", "Where built engines are kept for the next time."),
 )
 
@@ -289,8 +296,8 @@ def _calls(name: str, values: Mapping[str, Any], source: Path | None) -> list[Ca
     """
     text = values[name]
     if name == "filter_chain":
-        shared = {s.parameter: values[s.option.replace("-", "_")] for s in _SHARED}
-        defaults = {key: value for key, value in shared.items() if value is not None}
+        shared = ((setting, values[setting.option.replace("-", "_")]) for setting in _SHARED)
+        defaults = {s.parameter: _read(s, given) for s, given in shared if given is not None}
         with _usage("filter"):
             return calls(text, defaults)
     if name == "filter_traditional":
@@ -306,12 +313,18 @@ def _calls(name: str, values: Mapping[str, Any], source: Path | None) -> list[Ca
     for setting in (*entry.settings, *_SHARED):
         given = values[setting.option.replace("-", "_")]
         if given is not None and setting.parameter in taken:
-            with _usage(setting.option):
-                plain = isinstance(setting.type, click.Choice)
-                named[setting.parameter] = given if plain else setting.type(given)
+            named[setting.parameter] = _read(setting, given)
         elif source and setting.told and (told := setting.told(source, named)) is not None:
             named[setting.parameter] = told
     return [Call(f"vqe.{entry.filter.__name__}", (), named)]
+
+
+def _read(setting: Setting, given: str) -> Any:
+    """Returns what a filter gets for the value of an option."""
+    if isinstance(setting.type, click.Choice):
+        return given
+    with _usage(setting.option):
+        return setting.type(given)
 
 
 def traditional_method(text: str) -> tuple[str, tuple[float, ...]]:

@@ -41,6 +41,7 @@ def ASTF(
     tile_pad: int | None = None,
     length: int | None = None,
     overlap: int | None = None,
+    ensemble: int = 1,
     sc: bool = True,
     sc_threshold: float = scenes.DEFAULT_THRESHOLD,
     engine_folder: str | Path | None = None,
@@ -86,6 +87,7 @@ def ASTF(
         tile_pad: Overlap of the tiles in pixels on each side.
         length: Frames that one call of a model returns.
         overlap: Frames of context on each side of them, in stage 1.
+        ensemble: Views of each picture, turned and mirrored, that both stages run on.
         sc: Whether windows end at scene cuts.
         sc_threshold: Of the detector of scene cuts.
         engine_folder: Where built engines are kept for the next time.

@@ -37,6 +37,7 @@ def Deblock(
     tile_pad: int | None = None,
     length: int | None = None,
     overlap: int | None = None,
+    ensemble: int = 1,
     sc: bool = True,
     sc_threshold: float = scenes.DEFAULT_THRESHOLD,
     engine_folder: str | Path | None = None,
@@ -87,6 +88,9 @@ def Deblock(
             its frames; for recurrent networks 8 to 24.
         overlap: Frames of context on each side of them; ``None``: what the model needs, for
             recurrent networks 4.
+        ensemble: 2, 4 or 8 run the model on so many views of each picture, turned and mirrored,
+            and take the mean of what it gives: as many times slower, and a little nearer to the
+            original. 1: as it is.
         sc: Whether windows end at scene cuts. ``_SceneChangePrev`` and ``_SceneChangeNext``
             decide where frames have them, a detector of our own elsewhere.
         sc_threshold: Of that detector: by how much the mean absolute luma difference (0 to 1) of

@@ -24,6 +24,7 @@ from ..inference.backends import (
     on_gpu,
     thread_count,
 )
+from ..inference.ensemble import ENSEMBLES
 from ..inference.errors import InferenceError
 from ..inference.session import has_nvidia_driver
 
@@ -53,6 +54,7 @@ class Options:
     tile_pad: int | None
     length: int | None
     overlap: int | None
+    ensemble: int
     sc: bool
     sc_threshold: float
     engine_folder: str | Path | None
@@ -92,6 +94,8 @@ class Options:
                     f"tile={tuple(self.tile)} leaves no room for tile_pad={self.tile_pad} on both "
                     f"sides; make the tile larger than {2 * self.tile_pad} or tile_pad smaller"
                 )
+        if whole("ensemble", self.ensemble, 1) not in ENSEMBLES:
+            raise ValueError(f"ensemble={self.ensemble!r} must be one of 1, 2, 4 and 8")
         number("sc_threshold", self.sc_threshold, 0.0, 1.0)
         if self.engine_folder is not None:
             if not isinstance(self.engine_folder, str | Path):

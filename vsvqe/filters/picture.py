@@ -57,6 +57,11 @@ def picture(
         raise ValueError(
             f"{model.path.name} runs at {image.size[0]}x{image.size[1]} only; leave tile out"
         )
+    if image.size is not None and options.ensemble > 1 and image.size[0] != image.size[1]:
+        raise ValueError(
+            f"{model.path.name} runs at {image.size[0]}x{image.size[1]} only, which can't be "
+            f"turned for ensemble={options.ensemble}; leave ensemble out"
+        )
     columns, rows = image.size or options.tile or (seen.width, seen.height)
     large = columns * rows * image.scale**2 > _LARGE
     opened = Sessions(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..inference.backends import AnyBackend, Torch, on_gpu
+from ..inference.ensemble import EnsembleSession
 from ..inference.session import Part, Session, SessionRequest, open_session
 from ..inference.tiles import Size
 from .options import Options
@@ -46,6 +47,15 @@ class Sessions:
         Raises:
             InferenceError: No backend can run it.
         """
+        session = self._opened(tile)
+        if self.options.ensemble == 1:
+            return session
+        width, height = tile
+        sideways = session if width == height else self._opened((height, width))
+        return EnsembleSession(session, sideways, self.options.ensemble)
+
+    def _opened(self, tile: Size) -> Session:
+        """Returns a session of the model as it is."""
         request = SessionRequest(
             model=self.path,
             sha256=self.sha256,

@@ -41,6 +41,7 @@ def SuperRes(
     tile_pad: int | None = None,
     length: int | None = None,
     overlap: int | None = None,
+    ensemble: int = 1,
     sc: bool = True,
     sc_threshold: float = scenes.DEFAULT_THRESHOLD,
     engine_folder: str | Path | None = None,
@@ -84,6 +85,7 @@ def SuperRes(
         tile_pad: Overlap of tiles in pixels of the input.
         length: Frames that one call of the model returns.
         overlap: Frames of context on each side of them.
+        ensemble: Views of each picture, turned and mirrored, that the model runs on: 1, 2, 4 or 8.
         sc: Whether windows end at scene cuts.
         sc_threshold: Of the detector, 0 to 1.
         engine_folder: Where built engines are kept.
