@@ -175,7 +175,7 @@ def section(main: Rows, masks: Rows, scales: Rows, options: argparse.Namespace) 
         "",
         f"Recipe {options.recipe}: {RECIPES[options.recipe].about}; model `{options.model}`. Means "
         f"over {_frames(options)} of the clips of `valid/`, LPIPS and tOF of one in "
-        f"{options.every}; PSNR, SSIM, tOF, flicker and acutance of the luma, as in "
+        f"{options.every}; PSNR-Y, SSIM, tOF, flicker and acutance of the luma, as in "
         "[evaluation.md](evaluation.md). LPIPS is that with AlexNet; training saw that with "
         "SqueezeNet. The kernel distance (times 1000) is a squared maximum mean discrepancy with "
         "the kernel of KID, but between AlexNet's features of 64x64 patches: not KID or FID, for "

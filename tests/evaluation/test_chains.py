@@ -88,7 +88,7 @@ def test_shipped_models_count_only_where_they_may_run(tmp_path, models) -> None:
 
 
 def test_what_a_card_says_counts_and_what_was_measured_does_not(models) -> None:
-    path = models / "deblock-balanced-v5.json"
+    path = models / "deblock-balanced-v6.json"
     for field, value, counts in (("gains", {}, False), ("response", [[10.0, 0.5, 0.5]], True)):
         before = chain("Deblock()", "cpu").version
         path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))

@@ -19,7 +19,7 @@ from .options import Options, check_engine, errors_named, number, plane_indices
 from .quantiser import Weighing
 from .residual import prepared, residual
 
-DEFAULT_MODEL = "deblock-balanced-v5"
+DEFAULT_MODEL = "deblock-balanced-v6"
 
 
 def Deblock(

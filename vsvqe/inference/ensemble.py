@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from .session import Array, Session
 
 # Rows and columns exchanged, then mirrored along the axes. The first two, and the first four, are
-# groups: what is turned like one of them, the ensemble of so many restores alike. Of two or four,
-# these gained most.
+# groups: what is turned like one of them, the ensemble of so many restores alike. Of pairs, that
+# gained most.
 _VIEWS: tuple[tuple[bool, tuple[int, ...]], ...] = (
     (False, ()),
     (True, (-2, -1)),

@@ -53,7 +53,7 @@ _CLEANING = 1.0
 # Of the filter bank beside LPIPS.
 _BANK = 0.4
 # What the second stages of ASTF refine. With later models they would have to be trained anew.
-_REFINED = "deblock-balanced-v5"
+_REFINED = "deblock-balanced-v6"
 # Of crops from filmed photographs, where texture is made up: most video has less of it than they.
 _REFINED_STILLS = 0.3
 # Every third view at half the size: what is trained since is looked at in more sizes.

@@ -52,8 +52,8 @@ _STAGES = {
         Stage("deblock-fast", 69_900),
         Stage("deblock-balanced", 60_800),
         Stage("deblock-best", 61_900, start="deblock-balanced"),
-        Stage("deblock-fast-textured", 900, start="deblock-fast"),
-        Stage("deblock-balanced-textured", 1_000, start="deblock-balanced"),
+        Stage("deblock-fast-textured", 1_200, start="deblock-fast"),
+        Stage("deblock-balanced-textured", 1_300, start="deblock-balanced"),
         Stage("deblock-best-textured", 500, start="deblock-best"),
         Stage("superres-x2-fast", 28_000, 8e-4, "deblock-fast"),
         Stage("superres-x2-balanced", 29_500, 7e-4, "deblock-balanced"),
@@ -67,14 +67,14 @@ _STAGES = {
         Stage("superres-x4-detail", 1_800, start="superres-x4-best"),
         Stage("superres-x4-cleaning", 8_000, start="superres-x4-best"),
         Stage("superres-x4-real", 2_300, start="superres-x4-cleaning"),
-        Stage("astf-fast", 8_000),
-        Stage("astf-best", 8_300, 7e-4, "astf-fast"),
+        Stage("astf-fast", 8_160),
+        Stage("astf-best", 8_600, 7e-4, "astf-fast"),
         Stage("quantiser", 10_000),
     )
 }
 
 _FINISHES = {
-    "deblock-fast": Finish("deblock-fast", 0.7, "deblock-fast-textured"),
+    "deblock-fast": Finish("deblock-fast", 0.8, "deblock-fast-textured"),
     "deblock-balanced": Finish("deblock-balanced", 0.8, "deblock-balanced-textured"),
     "deblock-best": Finish("deblock-best", 0.22, "deblock-best-textured"),
     "superres-x2-best": Finish("superres-x2-best", 0.15, "superres-x2-detail"),

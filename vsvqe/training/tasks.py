@@ -16,7 +16,6 @@ from vsvqe.nets.refine import RefineNet
 from vsvqe.nets.window import Window
 from vsvqe.training.judge import Judge
 from vsvqe.training.losses import (
-    CHROMA_WEIGHT,
     charbonnier,
     crisper,
     flat_error,
@@ -53,6 +52,8 @@ PERCEPTUAL_WEIGHT = 0.05
 # distance larger here; and texture that is held a little is as near by networks that did not train
 # it, and by 0.3 dB nearer in PSNR.
 FAITH = 0.15
+# Of that of chroma in it, which nothing else teaches.
+CHROMA_FAITH = 1.0
 # More of it where the picture is flat: what a network makes up there flickers, and nobody but the
 # network that trains it takes it for texture.
 CALM_FAITH = 40.0
@@ -249,7 +250,8 @@ class Textured(Perceived):
     def error(self, batch: Batch, residual_y: Tensor, residual_uv: Tensor) -> Tensor:
         """Returns the error and the perceptual distance of the frames with the residuals added."""
         error = super().error(batch, residual_y, residual_uv)
-        y, uv = batch.base_y + residual_y, batch.base_uv + residual_uv
+        # Colour is the error's alone: LPIPS, of RGB, rewards chroma that is changed too much.
+        y, uv = batch.base_y + residual_y, batch.base_uv + residual_uv.detach()
         # Its differences of features are too fine for half precision.
         with torch.autocast(batch.y.device.type, enabled=False):
             perceptual = self.perceptual.to(y.device)
@@ -355,7 +357,9 @@ class Refinement(Unopposed):
         both = [torch.cat(planes) for planes in zip(texture, smooth, strict=True)]
         # Its differences of features are too fine for half precision.
         with torch.autocast(batch.y.device.type, enabled=False):
-            alike = self.perceptual.to(batch.y.device)(*both, *target, Views().draw())
+            # Colour is the error's alone, as in ``Textured``.
+            seen = both[0], both[1].detach()
+            alike = self.perceptual.to(batch.y.device)(*seen, *target, Views().draw())
             crisp, calm = alike.chunk(2)
             grid = grid_error(texture[0] - batch.base_y)
             vivid = crisp.mean() + GRID_WEIGHT * grid + FAITH * _faith(texture, target)
@@ -426,7 +430,7 @@ def _cleaning_errors(
 
 def _faith(planes: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> Tensor:
     """Returns the mean error of luma and chroma."""
-    return charbonnier(planes[0], target[0]) + CHROMA_WEIGHT * charbonnier(planes[1], target[1])
+    return charbonnier(planes[0], target[0]) + CHROMA_FAITH * charbonnier(planes[1], target[1])
 
 
 def estimate_like(quantiser: Tensor) -> Tensor:
