@@ -190,6 +190,7 @@ def bare(model: str, engine: str, half: bool, width: int, height: int) -> Callab
         tile_pad=None,
         length=None,
         overlap=None,
+        ensemble=1,
         sc=True,
         sc_threshold=0.04,
         engine_folder=None,
