@@ -63,3 +63,20 @@ def test_a_mask_to_look_at(damaged: vs.VideoNode, made: fusions.Versions) -> Non
     for (luma, u, v), (weights,) in zip(seen, samples, strict=True):
         np.testing.assert_allclose(luma, weights / 65535 * 219 + 16, atol=0.51)
         assert (u == 128).all() and (v == 128).all()
+
+
+class NoFeatures:
+    """Stands for LPIPS, whose weights are not needed to measure colours."""
+
+    def features(self, pictures: np.ndarray) -> np.ndarray:
+        return np.random.default_rng(0).random((64, 8))
+
+    def distance(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return np.zeros(len(first))
+
+
+def test_colours_are_measured(damaged: vs.VideoNode) -> None:
+    judge = fusions.Judge(damaged, NoFeatures(), 1)  # type: ignore[arg-type]
+    figures = judge.all_figures(damaged.std.Expr(["", "x 2 +", "x 4 -"]))
+    for name, codes in (("psnr_u", 2.0), ("psnr_v", 4.0)):
+        assert figures[name] == pytest.approx(20 * np.log10(255 / codes), abs=0.2)
