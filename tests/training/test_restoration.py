@@ -57,7 +57,7 @@ def test_an_error_that_moves_along_costs_less_than_one_that_flickers(
     # What leaves the picture can't be followed.
     change = pattern[..., :-2] - pattern[..., 2:]
     squared = change.square() / (damage[:2] + LEAST_MSE)[:, None, None, None]
-    flickers = squared.mean() * (side - 2) / side if scale == 1 else change.abs().mean()
+    flickers = squared.mean() * (side - 2) / side
     assert extra(pattern.roll(2, dims=-1)) == pytest.approx(0.0, abs=1e-5)
     assert extra(pattern) == pytest.approx(0.5 * flickers.item(), rel=1e-3)
 

@@ -32,6 +32,8 @@ _DEBLOCK = "Removes compression artifacts of H.264, HEVC and MPEG-4, from QP 20 
 _SUPERRES = "Doubles the size, of clean and of moderately compressed video"
 # Windows, and the side of what is seen of each, by scale.
 _DETAIL_BATCH = {2: (8, 72), 4: (6, 48)}
+# Of crops that were not coded, where ``detail`` learns texture: what was coded lost the most of it.
+_DETAIL_CLEAN = 0.5
 # Of LPIPS beside the absolute error where texture has to be made up.
 _REAL_PERCEPTUAL = 0.1
 # The same where ``detail`` mixes what comes with a faithful model.
@@ -42,8 +44,8 @@ _DETAIL_PERCEPTUAL = 0.2
 _REAL_GRID_BY_FOUR = 3000.0
 # Of the error where the original is flat beside the absolute error.
 _ADVERSARIAL_CALM = 1.0
-# Of how much the error changes from frame to frame beside the error, of Deblock.
-_DEBLOCK_STEADY = 0.5
+# Of how much the error changes from frame to frame beside the error.
+_STEADY = 0.5
 # Of LPIPS beside the relative error, where Deblock is to keep texture.
 _TEXTURED_PERCEPTUAL = 3.0
 # Of the change of the error from frame to frame beside the absolute error.
@@ -104,19 +106,19 @@ class Design:
 def _deblock(net: nn.Module, material: Material) -> tasks.Restoration:
     assert isinstance(net, PlanesNet)
     pairs = Pairs(material.store, 1)
-    return tasks.Restoration(
-        net, pairs, material.valid, count=8, size=112, steady_weight=_DEBLOCK_STEADY
-    )
+    return tasks.Restoration(net, pairs, material.valid, count=8, size=112, steady_weight=_STEADY)
 
 
 def _superres(net: nn.Module, material: Material) -> tasks.Restoration:
     assert isinstance(net, PlanesNet)
-    return tasks.Restoration(net, Pairs(material.store, 2), material.valid, count=16, size=72)
+    pairs = Pairs(material.store, 2)
+    return tasks.Restoration(net, pairs, material.valid, count=16, size=72, steady_weight=_STEADY)
 
 
 def _superres_by_four(net: nn.Module, material: Material) -> tasks.Restoration:
     assert isinstance(net, PlanesNet)
-    return tasks.Restoration(net, Pairs(material.store, 4), material.valid, count=16, size=48)
+    pairs = Pairs(material.store, 4)
+    return tasks.Restoration(net, pairs, material.valid, count=16, size=48, steady_weight=_STEADY)
 
 
 def _cleaning(net: nn.Module, material: Material) -> tasks.Cleaning:
@@ -160,7 +162,7 @@ def _detail(net: nn.Module, material: Material) -> tasks.Detail:
     count, size = _DETAIL_BATCH[net.scale]
     return tasks.Detail(
         net,
-        Pairs(material.store, net.scale),
+        Pairs(material.store, net.scale, clean_share=_DETAIL_CLEAN),
         material.valid,
         count=count,
         size=size,
@@ -200,7 +202,9 @@ def _perceptual(material: Material) -> Perceptual:
 
 def _quantisation(net: nn.Module, material: Material) -> Quantisation:
     assert isinstance(net, QuantiserNet)
-    pairs = Pairs(material.store, 1, stills_share=0.5, clean_share=0.2)
+    # What was made smaller before it was coded is crisper: alone by the others, it is told too coarse.
+    kinds = [f"{name}coded" for name in ("", "half-", "quarter-")]
+    pairs = Pairs(material.store, 1, kinds, stills_share=0.5, clean_share=0.2)
     return Quantisation(net, pairs, material.valid)
 
 
@@ -230,9 +234,9 @@ DESIGNS = {
         _superres,
     ),
     "superres-x2-best": Design(
-        f"{_SUPERRES}, as well as time allows; looks at seven aligned frames; begins with "
+        f"{_SUPERRES}, as well as time allows; looks at nine aligned frames; begins with "
         "deblock-balanced.",
-        lambda: PlanesNet(_CODED, 2, channels=48, blocks=12, quantiser_map=True),
+        lambda: PlanesNet(_FAR_AHEAD, 2, channels=48, blocks=12, quantiser_map=True),
         _superres,
     ),
     "superres-x2-balanced": Design(
@@ -241,24 +245,24 @@ DESIGNS = {
         _superres,
     ),
     "superres-x2-detail": Design(
-        "Doubles the size with crisper texture, at some cost in PSNR; looks at seven aligned "
+        "Doubles the size with crisper texture, at some cost in PSNR; looks at nine aligned "
         "frames; begins with superres-x2-best.",
-        lambda: PlanesNet(_CODED, 2, channels=48, blocks=12, quantiser_map=True),
+        lambda: PlanesNet(_FAR_AHEAD, 2, channels=48, blocks=12, quantiser_map=True),
         _detail,
         rate=2e-4,
         perceptual=True,
     ),
     "superres-x2-cleaning": Design(
         "Doubles the size of video of unknown history, with less of its damage; cleans before it "
-        "enlarges; looks at seven aligned frames; begins with superres-x2-best.",
-        lambda: PlanesNet(_CODED, 2, channels=48, blocks=12, cleaning=True),
+        "enlarges; looks at nine aligned frames; begins with superres-x2-best.",
+        lambda: PlanesNet(_FAR_AHEAD, 2, channels=48, blocks=12, cleaning=True),
         _cleaning,
         rate=5e-4,
     ),
     "superres-x2-real": Design(
         "Doubles the size of video of unknown history, with texture that passes for real and less "
-        "of its damage; looks at seven aligned frames; begins with superres-x2-cleaning.",
-        lambda: PlanesNet(_CODED, 2, channels=48, blocks=12, cleaning=True),
+        "of its damage; looks at nine aligned frames; begins with superres-x2-cleaning.",
+        lambda: PlanesNet(_FAR_AHEAD, 2, channels=48, blocks=12, cleaning=True),
         _adversarial,
         rate=2e-4,
         perceptual=True,
@@ -271,8 +275,8 @@ DESIGNS = {
     ),
     "superres-x4-best": Design(
         "Makes clean and moderately compressed video four times as large, as well as time allows; "
-        "looks at seven aligned frames; begins with superres-x2-best.",
-        lambda: PlanesNet(_CODED, 4, channels=48, blocks=12, quantiser_map=True),
+        "looks at nine aligned frames; begins with superres-x2-best.",
+        lambda: PlanesNet(_FAR_AHEAD, 4, channels=48, blocks=12, quantiser_map=True),
         _superres_by_four,
     ),
     "superres-x4-balanced": Design(
@@ -283,23 +287,23 @@ DESIGNS = {
     ),
     "superres-x4-cleaning": Design(
         "Makes video of unknown history four times as large, with less of its damage; cleans "
-        "before it enlarges; looks at seven aligned frames; begins with superres-x4-best.",
-        lambda: PlanesNet(_CODED, 4, channels=48, blocks=12, cleaning=True),
+        "before it enlarges; looks at nine aligned frames; begins with superres-x4-best.",
+        lambda: PlanesNet(_FAR_AHEAD, 4, channels=48, blocks=12, cleaning=True),
         _cleaning,
         rate=5e-4,
     ),
     "superres-x4-real": Design(
         "Makes video of unknown history four times as large, with texture that passes for real and "
-        "less of its damage; looks at seven aligned frames; begins with superres-x4-cleaning.",
-        lambda: PlanesNet(_CODED, 4, channels=48, blocks=12, cleaning=True),
+        "less of its damage; looks at nine aligned frames; begins with superres-x4-cleaning.",
+        lambda: PlanesNet(_FAR_AHEAD, 4, channels=48, blocks=12, cleaning=True),
         _adversarial_by_four,
         rate=2e-4,
         perceptual=True,
     ),
     "superres-x4-detail": Design(
         "Makes clean and moderately compressed video four times as large, with crisper texture, at "
-        "some cost in PSNR; looks at seven aligned frames; begins with superres-x4-best.",
-        lambda: PlanesNet(_CODED, 4, channels=48, blocks=12, quantiser_map=True),
+        "some cost in PSNR; looks at nine aligned frames; begins with superres-x4-best.",
+        lambda: PlanesNet(_FAR_AHEAD, 4, channels=48, blocks=12, quantiser_map=True),
         _detail_by_four,
         rate=2e-4,
         perceptual=True,

@@ -26,6 +26,8 @@ DAMAGED = {1: ("coded",), 2: ("half", "half-coded"), 4: ("quarter", "quarter-cod
 # For models of video of unknown history. What is quartered is damaged in more ways, and its
 # original at half the size is sharper than video at its own.
 REAL = {2: ("quarter-coded", "quarter-real"), 4: ("quarter-coded", "quarter-real")}
+# Of pairs that were not coded. SuperRes of coded clips has more to learn.
+CLEAN_SHARES = {1: 0.08, 2: 0.3, 4: 0.3}
 # By what a clip is smaller than the whole one: the undamaged clip of that size.
 UNDAMAGED = {1: "clean", 2: "half", 4: "quarter"}
 
@@ -40,7 +42,8 @@ class Batch(NamedTuple):
         base_uv: The same in chroma.
         target_y: Clean luma.
         target_uv: Clean chroma.
-        mse: Luma error of the damaged frames, `[N]`, 0 where unknown or clean.
+        mse: Luma error of what the residual is added to, `[N]`; of the damaged frame itself, or of
+            the enlarged clip. 0 where it is clean.
         quantiser: How coarsely they were quantised, `[N]`, see ``codecs.quantiser``; NaN where
             what damaged them was something else.
         flow: Of couples, the first half of the batch: where the content of each is in its
@@ -87,6 +90,7 @@ class Pair:
     clean: Entry
     damaged: Entry
     moved: Entry
+    _enlarged_mse: float | None = field(default=None, init=False)
 
     @property
     def quantiser(self) -> float:
@@ -102,6 +106,30 @@ class Pair:
             return min(frame, self.damaged.frames - 1 - frame)
         return frame
 
+    def mse(self, store: Store, scale: int, frame: int) -> float:
+        """Returns the luma error of what a residual is added to; see ``Batch``.
+
+        An enlarged clip has the same for all frames, that of three of them: it is measured when it
+        is asked for first, and nearly as large everywhere.
+
+        Args:
+            store: Where the clips are.
+            scale: Size of the original relative to the damaged clip.
+            frame: Of the damaged clip.
+        """
+        if scale == 1:
+            return self.damaged.mse[frame] if self.damaged.mse else 0.0
+        if self._enlarged_mse is None:
+            damaged = store.planes(self.shard, self.damaged).y
+            clean = store.planes(self.shard, self.clean).y
+            height, width = (scale * side for side in damaged.shape[1:])
+            frames = np.linspace(0, len(damaged) - 1, 3).astype(int)
+            shown = [self.clean_frame(int(each)) for each in frames]
+            base = resized(luma(damaged[frames]), scale, 0.0)
+            error = base - luma(clean[shown, :height, :width])
+            self._enlarged_mse = error.square().mean().item()
+        return self._enlarged_mse
+
 
 @dataclass
 class Pairs:
@@ -112,22 +140,28 @@ class Pairs:
         scale: 1 for Deblock, 2 or 4 for SuperRes.
         kinds: Of damaged clips, see ``Entry``; those of ``DAMAGED`` by default.
         stills_share: Share of crops from filmed photographs.
-        clean_share: Share of pairs of Deblock that are clean on both sides.
+        clean_share: Share of pairs that were not coded: of Deblock's, clean on both sides; of
+            SuperRes', made smaller only. ``CLEAN_SHARES`` by default.
     """
 
     store: Store
     scale: int
     kinds: Sequence[str] = ()
     stills_share: float = 0.6
-    clean_share: float = 0.08
-    _pairs: dict[bool, list[Pair]] = field(default_factory=dict, init=False)
+    clean_share: float | None = None
+    _pairs: dict[tuple[bool, bool], list[Pair]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         """Lists the pairs."""
         self.kinds = self.kinds or DAMAGED[self.scale]
-        self._pairs = {True: [], False: []}
+        self._pairs = {(stills, clean): [] for stills in (True, False) for clean in (True, False)}
         for pair in find_pairs(self.store, self.kinds, self.scale):
-            self._pairs[pair.shard.startswith("stills")].append(pair)
+            stills = pair.shard.startswith("stills")
+            self._pairs[stills, pair.damaged.kind in UNDAMAGED.values()].append(pair)
+            if self.scale == 1:
+                # Clean clips have no flow of their own; that of the damaged ones nearly fits.
+                untouched = Pair(pair.shard, pair.clean, pair.clean, pair.damaged)
+                self._pairs[stills, True].append(untouched)
 
     def batch(self, rng: np.random.Generator, count: int, size: int, window: Window) -> Batch:
         """Draws a batch.
@@ -201,12 +235,12 @@ class Pairs:
 
     def _pair(self, rng: np.random.Generator) -> Pair:
         """Draws a pair."""
-        pairs = self._pairs[bool(rng.random() < self.stills_share)]
-        pair = pairs[int(rng.integers(len(pairs)))]
-        if self.scale == 1 and rng.random() < self.clean_share:
-            # Clean clips have no flow of their own; that of the damaged one fits nearly as well.
-            return Pair(pair.shard, pair.clean, pair.clean, pair.damaged)
-        return pair
+        stills = bool(rng.random() < self.stills_share)
+        share = CLEAN_SHARES[self.scale] if self.clean_share is None else self.clean_share
+        clean = bool(rng.random() < share)
+        # Video of unknown history is damaged always.
+        pairs = self._pairs[stills, clean] or self._pairs[stills, not clean]
+        return pairs[int(rng.integers(len(pairs)))]
 
 
 def find_pairs(store: Store, kinds: Sequence[str], scale: int) -> list[Pair]:
@@ -255,14 +289,13 @@ def cut(store: Store, pair: Pair, scale: int, frame: int, window: Window, box: B
     damaged = store.planes(pair.shard, pair.damaged)
     clean = store.planes(pair.shard, pair.clean)
     scaled = Box(*(scale * side for side in box))
-    mse = pair.damaged.mse[frame] if pair.damaged.mse else 0.0
     if window.aligned:
         cuts = _aligned(damaged, store.flows(pair.shard, pair.moved), frame, window, box)
     else:
         frames = np.clip(frame + np.array(window.offsets), 0, pair.damaged.frames - 1)
         cuts = _cut(damaged, frames, box)
     original = _cut(clean, np.array([pair.clean_frame(frame)]), scaled)
-    return Crop(cuts, original, mse, pair.quantiser)
+    return Crop(cuts, original, pair.mse(store, scale, frame), pair.quantiser)
 
 
 def _aligned(

@@ -55,7 +55,7 @@ class Quantisation(Unopposed):
     net: QuantiserNet
     pairs: Pairs
     valid: Store
-    windows: int = 12000
+    windows: int = 18000
     count: int = 256
     _seen: Seen = field(init=False)
 
@@ -105,6 +105,7 @@ class Quantisation(Unopposed):
             with torch.no_grad():
                 estimate = net(batch.y)
             off = (estimate - batch.quantiser).abs()
-            figures.setdefault(damage_name(pair), []).append(estimate.mean().item())
-            figures.setdefault(damage_name(pair) + "-off", []).append(off.mean().item())
+            name = f"{pair.moved.kind.partition('-')[0]}-{damage_name(pair)}"
+            figures.setdefault(name, []).append(estimate.mean().item())
+            figures.setdefault(f"{name}-off", []).append(off.mean().item())
         return {name: float(np.mean(values)) for name, values in figures.items()}

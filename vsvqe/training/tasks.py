@@ -109,17 +109,11 @@ class Restoration(Unopposed):
         """Returns the error of the frames with the residuals added."""
         y = batch.base_y + residual_y - batch.target_y
         uv = batch.base_uv + residual_uv - batch.target_uv
-        relative = self.net.scale == 1
-        error = relative_error(y, uv, batch.mse) if relative else mixed_error(y, uv)
+        error = relative_error(y, uv, batch.mse)
         if batch.flow is not None:
             # Of the errors, not the pictures: what the original changes may change, wherever the
             # flow is wrong.
-            if relative:
-                change = relative_change(y, batch.mse, batch.flow)
-            else:
-                first, second = y.chunk(2)
-                change = warped_difference(first, second, batch.flow)
-            error = error + self.steady_weight * change
+            error = error + self.steady_weight * relative_change(y, batch.mse, batch.flow)
         return error
 
     def residuals(self, batch: Batch) -> tuple[Tensor, Tensor]:
