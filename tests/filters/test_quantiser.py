@@ -91,7 +91,9 @@ def by_network(net, clip, qp=None):
     frames = pictures(clip)
     y, uv = normalised(frames, clip.format, False)
     codes = np.stack([frame[0] for frame in frames])
-    given = [qp] * len(frames) if qp is not None else quantisers(codes, net.window.radius)
+    given = (
+        [qp] * len(frames) if qp is not None else quantisers(codes, net.window.radius, "deblock")
+    )
     result = []
     for n, told in enumerate(given):
         seen = aligned_window(y[:, 0], uv, codes, n, net.window.offsets, net.window.kernel)
@@ -150,9 +152,9 @@ def test_every_format_goes_by_the_quantiser(told, format):
     assert not all_same(slight, strong)
 
 
-def estimated(clip):
+def estimated(clip, task):
     """The mean over the frames of an 8-bit clip of limited range."""
-    return np.mean(quantisers(np.stack([frame[0] for frame in pictures(clip)]), 4))
+    return np.mean(quantisers(np.stack([frame[0] for frame in pictures(clip)]), 4, task))
 
 
 def coded(clip, path, qp):
@@ -174,10 +176,11 @@ def texture(width, height, length):
     return from_arrays(frames, vs.YUV420P8, _Matrix=vs.MATRIX_BT709, _Range=0)
 
 
-def test_the_estimate_rises_with_the_quantiser(tmp_path):
+@pytest.mark.parametrize("task", ["deblock", "superres"])
+def test_the_estimate_rises_with_the_quantiser(task, tmp_path):
     clean = texture(320, 240, 6)
-    estimates = [estimated(clean)] + [
-        estimated(coded(clean, tmp_path / f"{qp}.mp4", qp)) for qp in (24, 32, 40)
+    estimates = [estimated(clean, task)] + [
+        estimated(coded(clean, tmp_path / f"{qp}.mp4", qp), task) for qp in (24, 32, 40)
     ]
     # What is so full of detail hides a fine quantiser.
     assert estimates[0] <= estimates[1]
@@ -188,8 +191,21 @@ def test_the_estimate_is_near_on_real_clips(data, tmp_path):
     for number, path in enumerate(sorted((data / "valid").glob("*.mp4"))[:3]):
         clean = vs.core.bs.VideoSource(str(path), cachemode=0, showprogress=False)[:8]
         for qp in (26, 38):
-            found = estimated(coded(clean, tmp_path / f"{number}-{qp}.mp4", qp))
+            found = estimated(coded(clean, tmp_path / f"{number}-{qp}.mp4", qp), "deblock")
             assert found == pytest.approx(qp, abs=9), (path.stem, qp)
+
+
+def test_superres_knows_what_was_made_smaller_before_it_was_coded(data, tmp_path):
+    off = {"deblock": [], "superres": []}
+    for path in sorted((data / "valid").glob("*.mp4")):
+        clean = vs.core.bs.VideoSource(str(path), cachemode=0, showprogress=False)[:6]
+        half = clean.resize.Bicubic(clean.width // 4 * 2, clean.height // 4 * 2)
+        for qp in (24, 30):
+            clip = coded(half, tmp_path / f"{path.stem}-{qp}.mp4", qp)
+            for task, found in off.items():
+                found.append(abs(estimated(clip, task) - qp))
+    assert np.mean(off["superres"]) < np.mean(off["deblock"])
+    assert np.mean(off["superres"]) < 4
 
 
 @pytest.mark.parametrize("strength", [0.0, 1.0])

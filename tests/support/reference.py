@@ -74,7 +74,9 @@ def residuals(
     codes = np.clip(np.rint(y[:, 0] * 219 + 16), 0, 255).astype(np.uint8)
     result = []
     given = (
-        [qp] * len(frames) if qp is not None else quantisers(codes, max(map(abs, card["offsets"])))
+        [qp] * len(frames)
+        if qp is not None
+        else quantisers(codes, max(map(abs, card["offsets"])), card["task"])
     )
     given = [quantiser - leniency for quantiser in given]
     for n in range(len(frames)):
@@ -102,7 +104,7 @@ def residuals(
     return result
 
 
-def quantisers(codes: NDArray[np.uint8], reach: int) -> list[float]:
+def quantisers(codes: NDArray[np.uint8], reach: int, task: str) -> list[float]:
     """What the shipped estimate says of each frame: the median of those around it.
 
     Each is told from a frame and the next one, brought to where its content is.
@@ -110,8 +112,11 @@ def quantisers(codes: NDArray[np.uint8], reach: int) -> list[float]:
     Args:
         codes: The luma of all frames of a scene, 8 bits of limited range, N x H x W.
         reach: Frames on each side that have a say.
+        task: Of the model that is told.
     """
-    (card,) = cards.list_models("quantiser")
+    card = cards.find(
+        {"deblock": "quantiser-v3", "superres": "quantiser-superres-v1"}[task], "quantiser"
+    )
     session = ort.InferenceSession(str(card.path), providers=["CPUExecutionProvider"])
     height, width = codes.shape[1:]
     every = math.ceil(height // 8 * 8 * width / 100_000)

@@ -16,7 +16,7 @@ from vsvqe.training.beginnings import exported_weights, start_from
 from vsvqe.training.designs import DESIGNS
 from vsvqe.training.export import check, export, planes_model, random_shapes, refine_model
 
-RESTORING = [name for name in DESIGNS if name != "quantiser"]
+RESTORING = [name for name in DESIGNS if not name.startswith("quantiser")]
 
 
 def randomised[Net: torch.nn.Module](make: Callable[[], Net]) -> Net:
@@ -48,9 +48,25 @@ SHIPPED = [
 ]
 
 
+def seeing_as_many(net: torch.nn.Module, card: cards.Card) -> torch.nn.Module:
+    """The network with the window of a model that was shipped when its design saw fewer frames."""
+    if not isinstance(net, PlanesNet) or len(net.window.offsets) == len(card.offsets):
+        return net
+    assert set(card.offsets) < set(net.window.offsets)
+    return PlanesNet(
+        net.window._replace(offsets=tuple(card.offsets)),
+        net.scale,
+        net.channels,
+        len(net.blocks),
+        responsive=net.response is not None,
+        quantiser_map=net.quantiser_map is not None,
+        cleaning=net.cleaner is not None,
+    )
+
+
 @pytest.mark.parametrize("card", SHIPPED, ids=lambda card: card.name)
 def test_a_shipped_model_is_what_a_network_that_begins_with_it_gives(card: cards.Card) -> None:
-    net = DESIGNS[card.name.rpartition("-v")[0]].net().eval()
+    net = seeing_as_many(DESIGNS[card.name.rpartition("-v")[0]].net(), card).eval()
     start_from(net, card.path)
     shipped = onnx.load(card.path)
     check(net, shipped, random_shapes(net))

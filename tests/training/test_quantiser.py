@@ -81,14 +81,15 @@ def test_a_restoration_learns_what_to_do_about_the_quantiser(cache: Path) -> Non
     assert task.loss(batch) != task.loss(batch)
 
 
-def test_a_training_is_told_what_an_estimate_would_tell() -> None:
+@pytest.mark.parametrize(("scale", "drawn"), [(1, 0.35), (2, 0.2), (4, 0.2)])
+def test_a_training_is_told_what_an_estimate_would_tell(scale: int, drawn: float) -> None:
     """Finer quantisers too coarse by more, and all of them with some doubt."""
     torch.manual_seed(0)
     true = torch.tensor([10.0, 20.0, 28.0, 36.0])
-    told = estimate_like(true.expand(4000, -1).reshape(-1)).reshape(-1, 4)
+    told = estimate_like(true.expand(4000, -1).reshape(-1), scale).reshape(-1, 4)
     off = told - true
-    torch.testing.assert_close(off.mean(0), 0.35 * (32 - true).clamp_min(0), atol=0.3, rtol=0)
-    assert 1.9 < off[:, 3].std() < 2.1 < off[:, 2].std() < off[:, 1].std() < off[:, 0].std()
+    torch.testing.assert_close(off.mean(0), drawn * (32 - true).clamp_min(0), atol=0.3, rtol=0)
+    assert 1.9 < off[:, 3].std() < 2.1 < off[:, 1].std() < off[:, 0].std()
 
 
 @pytest.mark.parametrize(("scale", "kind"), [(2, "half"), (4, "quarter")])
@@ -124,7 +125,9 @@ def test_the_estimate_learns_the_quantiser(cache: Path) -> None:
         losses.append(loss.item())
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:5])
     figures = task.validate(net)
-    assert figures["coded-clean"] < max(value for name, value in figures.items() if "off" not in name)
+    assert figures["coded-clean"] < max(
+        value for name, value in figures.items() if "off" not in name
+    )
     assert figures == task.validate(net)
 
 

@@ -234,8 +234,8 @@ def _our_superres(recipe: Recipe, backend: str) -> list[Method]:
         def run(clip: vs.VideoNode, card: Card = card) -> Candidates:
             yield "", vsvqe.SuperRes(clip, scale, card.name, backend=backend)
 
-        version = _version([card], backend)
-        result.append(Method(card.name, version, run, card.name))
+        used = [card, *(list_models("quantiser") if card.heeds_quantiser else [])]
+        result.append(Method(card.name, _version(used, backend), run, card.name))
     if recipe.encoder is not None and cards:
         chained = [*newest(list_models("deblock"))[:1], _default(cards, scale)]
 

@@ -13,7 +13,8 @@ from ..inference.session import SessionRequest, open_session
 from ..inference.workspace import Workspace
 from .options import Options
 
-_MODEL = "quantiser-v3"
+# By what the model that is told is for: what SuperRes enlarges may have been made smaller once.
+_MODELS = {"deblock": "quantiser-v3", "superres": "quantiser-superres-v1"}
 # Rows of its blocks. Of frames with more samples than are enough, stripes are left out evenly: it
 # tells the same of them, and large frames take no longer.
 _STRIPE = 8
@@ -54,7 +55,7 @@ class Weighing:
             height: Of the luma.
             width: Of the luma.
         """
-        return Meter(options, height, width) if self.qp is None else None
+        return Meter(self.card.task, options, height, width) if self.qp is None else None
 
     def told(self, quantiser: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns what the model is told, for the quantisers of frames."""
@@ -77,15 +78,16 @@ class Weighing:
 class Meter:
     """Estimates the quantiser of a frame, from its luma and that of the next."""
 
-    def __init__(self, options: Options, height: int, width: int) -> None:
+    def __init__(self, task: str, options: Options, height: int, width: int) -> None:
         """Opens the model.
 
         Args:
+            task: Of the model that is told; see ``Card``.
             options: Checked common parameters.
             height: Of the luma.
             width: Of the luma.
         """
-        card = find(_MODEL, "quantiser")
+        card = find(_MODELS[task], "quantiser")
         assert isinstance(card, Card)
         rows = height // _STRIPE * _STRIPE
         every = -(-rows * width // _ENOUGH)

@@ -201,11 +201,18 @@ def _perceptual(material: Material) -> Perceptual:
 
 
 def _quantisation(net: nn.Module, material: Material) -> Quantisation:
+    return _quantisation_of(net, material, "coded")
+
+
+def _quantisation_by_superres(net: nn.Module, material: Material) -> Quantisation:
+    # What was made smaller before it was coded is crisper: by the others it is told too coarse.
+    return _quantisation_of(net, material, "coded", "half-coded", "quarter-coded")
+
+
+def _quantisation_of(net: nn.Module, material: Material, *kinds: str) -> Quantisation:
     assert isinstance(net, QuantiserNet)
-    # What was made smaller before it was coded is crisper: alone by the others, it is told too coarse.
-    kinds = [f"{name}coded" for name in ("", "half-", "quarter-")]
     pairs = Pairs(material.store, 1, kinds, stills_share=0.5, clean_share=0.2)
-    return Quantisation(net, pairs, material.valid)
+    return Quantisation(net, pairs, material.valid, windows=9000 + 3000 * len(kinds))
 
 
 DESIGNS = {
@@ -322,10 +329,17 @@ DESIGNS = {
         perceptual=True,
     ),
     "quantiser": Design(
-        "Estimates the quantiser that a compressed frame was coded with.",
+        "Estimates the quantiser that a compressed frame was coded with, for Deblock.",
         QuantiserNet,
         _quantisation,
         # Its layers are too small to gain from it.
+        low_precision=False,
+    ),
+    "quantiser-superres": Design(
+        "Estimates the quantiser that a compressed frame was coded with, for SuperRes: knows video "
+        "that was made smaller before it was coded.",
+        QuantiserNet,
+        _quantisation_by_superres,
         low_precision=False,
     ),
 }

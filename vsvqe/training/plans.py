@@ -70,6 +70,7 @@ _STAGES = {
         Stage("astf-fast", 8_160),
         Stage("astf-best", 8_600, 7e-4, "astf-fast"),
         Stage("quantiser", 10_000),
+        Stage("quantiser-superres", 10_000),
     )
 }
 

@@ -46,7 +46,7 @@ class Quantisation(Unopposed):
 
     Attributes:
         net: The network; mean and deviation of the statistics become those of the windows.
-        pairs: The training data of Deblock.
+        pairs: Damaged clips, and originals of the same size.
         valid: Clips never trained on.
         windows: How many windows are looked at: parts of frames, and of altered ones.
         count: How many of them make a batch.
@@ -55,7 +55,7 @@ class Quantisation(Unopposed):
     net: QuantiserNet
     pairs: Pairs
     valid: Store
-    windows: int = 18000
+    windows: int = 12000
     count: int = 256
     _seen: Seen = field(init=False)
 

@@ -41,10 +41,11 @@ from vsvqe.training.trainer import Unopposed
 
 VALIDATION_SIDE = {1: 256, 2: 160, 4: 80}
 # What the filters will be told of the quantiser is an estimate: how far off it is, and what
-# share of the way to this quantiser, at most, it goes too far with finer ones. Of clips that it was
-# not trained on it told 14 for clean ones (8 to 26), 27 for 20, 29 for 24, and 36 for 36.
+# share of the way to this quantiser, at most, it goes too far with finer ones; by scale. Of clips
+# that it was not trained on, that of Deblock told 14 for clean ones (8 to 26), 27 for 20, 29 for
+# 24, and 36 for 36; that of SuperRes 11 for clean ones of half the size (8 to 18), and 28 for 28.
 QUANTISER_DOUBT = 2.0
-_DRAWN_TO, _DRAWN_BY = 32.0, 0.7
+_DRAWN_TO, _DRAWN_BY = 32.0, {1: 0.7, 2: 0.4, 4: 0.4}
 PERCEPTUAL_WEIGHT = 0.05
 # Of Charbonnier's mean error beside the perceptual distance, in both branches of ASTF. The paper
 # gives its texture branch LPIPS alone, and weighs 0.15 times the sum of the errors with 10000 times
@@ -119,7 +120,8 @@ class Restoration(Unopposed):
     def residuals(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Returns the residuals of the network, told what an estimate may tell of the quantiser."""
         heeded = self.net.heeds_quantiser
-        quantiser = estimate_like(batch.quantiser) if heeded else batch.quantiser
+        scale = self.net.scale
+        quantiser = estimate_like(batch.quantiser, scale) if heeded else batch.quantiser
         return self.net.residuals(batch.y, batch.uv, quantiser)
 
     def validate(self, net: nn.Module) -> dict[str, float]:
@@ -427,14 +429,15 @@ def _faith(planes: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> Tens
     return charbonnier(planes[0], target[0]) + CHROMA_FAITH * charbonnier(planes[1], target[1])
 
 
-def estimate_like(quantiser: Tensor) -> Tensor:
+def estimate_like(quantiser: Tensor, scale: int) -> Tensor:
     """Returns what an estimate may tell of windows, as wrong as it is on clips it does not know.
 
     Args:
         quantiser: Theirs, `[N]`.
+        scale: 1 for Deblock, 2 or 4 for SuperRes.
     """
     finer = (_DRAWN_TO - quantiser).clamp_min(0.0)
-    drawn = _DRAWN_BY * torch.rand_like(quantiser) * finer
+    drawn = _DRAWN_BY[scale] * torch.rand_like(quantiser) * finer
     return quantiser + drawn + QUANTISER_DOUBT * torch.randn_like(quantiser)
 
 
