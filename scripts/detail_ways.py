@@ -147,7 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Compares two ways towards texture.")
     parser.add_argument("--cache", type=Path, required=True, help="folder of the shards")
     parser.add_argument("--weights", type=Path, required=True, help="folder with AlexNet's")
-    parser.add_argument("--models", nargs="+", default=["superres-x2-best-v3"])
+    parser.add_argument("--models", nargs="+", default=["superres-x2-best-v4"])
     parser.add_argument("--page", type=Path, help="file whose section `ways` is filled")
     options = parser.parse_args()
     with torch.no_grad():

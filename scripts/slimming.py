@@ -13,7 +13,7 @@ Example:
     python scripts/slimming.py --cache cache --base out/deblock-fast --teacher out/deblock-balanced
         --out out/slimming --page docs/slimming.md
     python scripts/slimming.py --cache cache --base models/superres-x2-fast-v2.onnx
-        --teacher models/superres-x2-best-v3.onnx --out out/slimming-superres
+        --teacher models/superres-x2-best-v4.onnx --out out/slimming-superres
         --page docs/slimming.md --section slimming-superres
 """
 

@@ -418,7 +418,7 @@ def test_steps_that_can_not_be_converted(recurrent, tmp_path, fresh_sessions, ca
 def test_pytorch_runs_checkpoints_only(backend, tmp_path):
     path = nearest(tmp_path, scale=2)
     ships = "comes with vsvqe, as an ONNX model"
-    shipped = [(vqe.SuperRes, "superres-x2-best-v3"), (vqe.SuperRes, "fast")]
+    shipped = [(vqe.SuperRes, "superres-x2-best-v4"), (vqe.SuperRes, "fast")]
     shipped += [(vqe.Deblock, "balanced"), (vqe.ASTF, "best")]
     calls = [(filter, {"model": name}, f"{name!r} {ships}") for filter, name in shipped]
     calls += [(vqe.SuperRes, {}, f"'balanced' {ships}")]

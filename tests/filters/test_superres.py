@@ -166,7 +166,7 @@ def test_bad_quantiser(qp):
         vqe.SuperRes(scene(), qp=qp, backend="cpu")
 
 
-@pytest.mark.parametrize("best", ["superres-x2-best-v3", "superres-x4-best-v2"])
+@pytest.mark.parametrize("best", ["superres-x2-best-v4", "superres-x4-best-v2"])
 def test_the_sibling_for_texture_is_told_no_coarse_quantiser(best):
     clip = scene(96, 64, 2)
     coarse, limit, fine = (

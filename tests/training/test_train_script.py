@@ -194,6 +194,6 @@ def test_a_teacher_is_a_model_of_the_same_scale_that_sees_as_much(script, cache)
     assert batch.y.shape[1] == 9
     assert best.loss(batch).requires_grad
     assert not any(weights.requires_grad for weights in best.teacher.parameters())
-    for name in ("superres-x2-best-v3", "superres-x2-fast-v2"):
+    for name in ("superres-x2-best-v4", "superres-x2-fast-v2"):
         with pytest.raises(SystemExit, match="another scale, or frames"):
             script.taught(task, teachers[name])
