@@ -131,8 +131,8 @@ def test_a_script_that_is_loaded_again_opens_nothing_new(monkeypatch, backend):
     for _ in range(4):
         clip = scene(length=3)
         vqe.SuperRes(vqe.Deblock(clip, backend=backend), backend=backend).get_frame(1).close()
-    # Deblock, what estimates the quantiser for it, and SuperRes.
-    assert len(opened) == 3
+    # Deblock and SuperRes, and what estimates the quantiser for each.
+    assert len(opened) == 4
 
 
 def test_a_session_goes_with_its_filter_and_the_cache():
