@@ -133,7 +133,10 @@ def test_flat_colours_stay(filter, colour):
     clip = core.std.BlankClip(format=vs.YUV420P8, width=96, height=64, length=2, color=colour)
     for planes in pictures(filter(clip, backend="cpu")):
         for samples, code in zip(planes, colour, strict=True):
-            assert np.abs(samples.astype(int) - code).max() <= (2 if filter is vqe.Deblock else 3)
+            error = np.abs(samples.astype(int) - code)
+            # A network sees nothing beyond the border, and takes that for grey.
+            assert error.max() <= (2 if filter is vqe.Deblock else 4)
+            assert error[8:-8, 8:-8].max() <= 1
             assert abs(samples.mean() - code) < 0.75
 
 
