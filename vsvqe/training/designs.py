@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 
 from torch import nn
@@ -200,19 +201,15 @@ def _perceptual(material: Material) -> Perceptual:
     return Perceptual(material.weights, _BANK)
 
 
-def _quantisation(net: nn.Module, material: Material) -> Quantisation:
-    return _quantisation_of(net, material, "coded")
-
-
-def _quantisation_by_superres(net: nn.Module, material: Material) -> Quantisation:
-    # What was made smaller before it was coded is crisper: by the others it is told too coarse.
-    return _quantisation_of(net, material, "coded", "half-coded", "quarter-coded")
-
-
-def _quantisation_of(net: nn.Module, material: Material, *kinds: str) -> Quantisation:
+def _quantisation(
+    net: nn.Module,
+    material: Material,
+    kinds: Sequence[str] = ("coded",),
+    windows: int = 12_000,
+) -> Quantisation:
     assert isinstance(net, QuantiserNet)
     pairs = Pairs(material.store, 1, kinds, stills_share=0.5, clean_share=0.2)
-    return Quantisation(net, pairs, material.valid, windows=9000 + 3000 * len(kinds))
+    return Quantisation(net, pairs, material.valid, windows)
 
 
 DESIGNS = {
@@ -339,7 +336,8 @@ DESIGNS = {
         "Estimates the quantiser that a compressed frame was coded with, for SuperRes: knows video "
         "that was made smaller before it was coded.",
         QuantiserNet,
-        _quantisation_by_superres,
+        # What was made smaller is crisper: by the others alone it is told too coarse.
+        partial(_quantisation, kinds=("coded", "half-coded", "quarter-coded"), windows=18_000),
         low_precision=False,
     ),
 }

@@ -55,7 +55,7 @@ class Quantisation(Unopposed):
     net: QuantiserNet
     pairs: Pairs
     valid: Store
-    windows: int = 12000
+    windows: int
     count: int = 256
     _seen: Seen = field(init=False)
 
