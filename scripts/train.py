@@ -30,6 +30,7 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from vsvqe.cards import list_models, newest
 from vsvqe.inference.bfloat16 import has_bfloat16
 from vsvqe.nets.planes import PlanesNet, WindowNet
 from vsvqe.training import plans
@@ -222,12 +223,23 @@ def write(options: argparse.Namespace) -> None:
     }
     if options.calm is not None or use:
         training["command"] += f"; {command_line(options)}"
+    use["detail"] = sibling(options.name)
     export(net, options.models, options.name, described(options.name, design), training, use)
 
 
 def weights_in(path: Path) -> Path:
     """Returns the file of the weights of a training's folder, or the exported model itself."""
     return path if path.suffix == ".onnx" else path / "checkpoint.pt"
+
+
+def sibling(name: str) -> str | None:
+    """Returns the shipped model that ``detail=`` moves a model towards, as its name tells."""
+    try:
+        family = plans.finish(name).sibling
+    except ValueError:
+        return None
+    shipped = (card.name for card in newest(list_models()))
+    return next((name for name in shipped if plans.family(name) == family), None)
 
 
 def described(name: str, design: Design) -> str:

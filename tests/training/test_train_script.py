@@ -63,6 +63,7 @@ def test_every_shipped_model_can_be_made_from_nothing(script, model, tmp_path):
     assert finish.calm is None or finish.calm in [stage.design for stage in chain[:-1]]
     card = next(card for card in cards.list_models() if card.name == model)
     assert (finish.told_at_most, finish.leniency or 0.0) == (card.told_at_most, card.leniency)
+    assert script.sibling(model) == card.detail
     for stage in chain:
         start = None if stage.start is None else tmp_path / stage.start / "checkpoint.pt"
         net = script.begun(DESIGNS[stage.design], 1, start)
@@ -94,11 +95,15 @@ def test_what_lies_between_two_models_is_exported(script, tmp_path):
     for name, weights in mixed.items():
         expected = 0.75 * first[name] + 0.25 * second[name]
         torch.testing.assert_close(weights, expected, rtol=1e-4, atol=1e-5)
+    assert json.loads((tmp_path / "mine.json").read_text())["detail"] is None
     training = json.loads((tmp_path / "mine.json").read_text())["training"]
     told = json.loads(calm.with_suffix(".json").read_text())["training"]
     assert training["steps"] == told["steps"]
     command = f"export --out {vivid.name} --name mine --calm {calm.name} --share 0.25"
     assert training["command"].endswith(command)
+    # What is named as a faithful model is comes with that one's sibling.
+    script.write(argparse.Namespace(**vars(between) | {"name": "superres-x4-best-v9"}))
+    assert json.loads((tmp_path / "superres-x4-best-v9.json").read_text())["detail"] == vivid.stem
     # Of weights alone nobody knows the design.
     (tmp_path / "checkpoint.pt").write_bytes(b"")
     with pytest.raises(SystemExit, match="nobody knows what"):

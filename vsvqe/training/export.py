@@ -330,7 +330,7 @@ def export(
     name: str,
     description: str,
     training: dict[str, Any],
-    use: dict[str, float] | None = None,
+    use: dict[str, Any] | None = None,
 ) -> Path:
     """Writes a network and its card.
 
@@ -340,7 +340,8 @@ def export(
         name: Name of the model.
         description: One sentence for people.
         training: What the card tells of the training.
-        use: What the card says of how the model is used: ``told_at_most``, ``leniency``.
+        use: What the card says of how the model is used: ``told_at_most``, ``leniency``,
+            ``detail``.
 
     Returns:
         Path of the ONNX file.

@@ -37,6 +37,7 @@ class Finish:
         vivid: The last one, where the model is not named as it is.
         told_at_most: See ``Card``.
         leniency: See ``Card``.
+        sibling: The model without its version that ``detail=`` moves towards.
     """
 
     calm: str | None = None
@@ -44,6 +45,7 @@ class Finish:
     vivid: str | None = None
     told_at_most: float | None = None
     leniency: float | None = None
+    sibling: str | None = None
 
 
 _STAGES = {
@@ -78,8 +80,14 @@ _FINISHES = {
     "deblock-fast": Finish("deblock-fast", 0.8, "deblock-fast-textured"),
     "deblock-balanced": Finish("deblock-balanced", 0.8, "deblock-balanced-textured"),
     "deblock-best": Finish("deblock-best", 0.22, "deblock-best-textured"),
-    "superres-x2-best": Finish("superres-x2-best", 0.075, "superres-x2-detail"),
-    "superres-x4-best": Finish("superres-x4-best", 0.16, "superres-x4-detail"),
+    "superres-x2-balanced": Finish(sibling="superres-x2-detail"),
+    "superres-x2-best": Finish(
+        "superres-x2-best", 0.075, "superres-x2-detail", sibling="superres-x2-detail"
+    ),
+    "superres-x4-balanced": Finish(sibling="superres-x4-detail"),
+    "superres-x4-best": Finish(
+        "superres-x4-best", 0.16, "superres-x4-detail", sibling="superres-x4-detail"
+    ),
     "superres-x2-detail": Finish("superres-x2-best", 0.75, told_at_most=25.0),
     "superres-x2-real": Finish("superres-x2-best", 0.65),
     "superres-x4-detail": Finish("superres-x4-best", 0.8, told_at_most=25.0),
