@@ -36,6 +36,25 @@ def test_a_card_has_the_figures_of_every_row(card) -> None:
                 assert len(figure["clips"]) == 6 and None not in figure["clips"].values()
 
 
+# What is made up for its look, of video of unknown history, is held to no original.
+FAITHFUL = [
+    card
+    for card in list_models()
+    if card.task in ("deblock", "superres") and "real" not in card.name
+]
+
+
+@pytest.mark.parametrize("card", FAITHFUL, ids=lambda card: card.name)
+def test_colours_of_what_was_coded_come_no_less_near(card) -> None:
+    nearer = []
+    for recipe in set(card.gains) - {"uncompressed", "x2clean", "x4clean"}:
+        base = card.gains[recipe]["over input" if card.scale == 1 else "over Lanczos"]
+        nearer += [base[plane]["mean"] for plane in ("psnr_u", "psnr_v")]
+        # The quick ones hardly touch them where little was lost.
+        assert min(nearer) > -0.05, recipe
+    assert sum(nearer) > 0
+
+
 def test_what_lacks_is_told(models) -> None:
     assert gaps(models) == gaps(models_folder())
     path = models / "superres-x2-fast-v2.json"

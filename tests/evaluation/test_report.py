@@ -22,6 +22,8 @@ def _score(recipe: str, clip: str, method: str, quality: float, card: str | None
         engine="an engine" if card else "",
         kbps=None if recipe == "uncompressed" else 100.0,
         psnr_y=quality,
+        psnr_u=quality + 5,
+        psnr_v=quality + 6,
         ssim_y=quality / 100,
         ms_ssim_y=quality / 100,
         lpips=1 / quality,
@@ -47,13 +49,13 @@ def scores() -> list[Score]:
 
 def test_markdown_has_means_gains_and_every_clip(scores: list[Score]) -> None:
     text = report.markdown(scores, "python scripts/evaluate.py", 4)
-    assert "| ours | **31.75** (+0.75) |" in text
+    assert "| ours | **31.75** (+0.75) | **36.75** (+0.75) | **37.75** (+0.75) |" in text
     assert "| ours | 32.50 (+0.50) | 31.00 (+1.00) |" in text
     assert "| input | **equal** |" in text
     assert "nan" not in text
     assert all(measure.title in text for measure in MEASURES.values())
     # A clip in which nothing is flat is left out of the mean.
-    assert "| ours | **0.100** (+0.000) | **0.032** (-0.001) | **2.00** (+0.00) |" in text
+    assert "| **0.100** (+0.000) | **0.032** (-0.001) | **2.00** (+0.00) |" in text
     assert "| *kbit/s* | *100* | *100* |" in text
 
 
@@ -64,7 +66,7 @@ def test_plots_are_shown(scores: list[Score]) -> None:
 
 def test_summary_has_the_worst_clip_and_the_best_of_the_others(scores: list[Score]) -> None:
     (row,) = (line for line in report.summary(scores, "").splitlines() if "deblock-x" in line)
-    assert "31.75 | +0.75 | +0.50 | +0.25" in row
+    assert "31.75 | +0.75 | +0.50 | +0.25 | +0.75, +0.75 |" in row
 
 
 def test_scores_come_back_from_a_file(scores: list[Score], tmp_path: Path) -> None:

@@ -53,7 +53,8 @@ def test_figures_of_the_best_setting(scorer: Scorer, large_file: Path, tmp_path:
     score = scorer.score(large_file, HEVC, _blurs([]))
     best = damaged(large_file, HEVC, tmp_path).std.BoxBlur(0, 1, 1, 1, 1)
     assert score.setting == "radius=1"
-    assert score.psnr_y == pytest.approx(psnr(source(large_file), best), abs=1e-6)
+    for plane, figure in enumerate((score.psnr_y, score.psnr_u, score.psnr_v)):
+        assert figure == pytest.approx(psnr(source(large_file), best, plane), abs=1e-6)
     assert all(math.isfinite(getattr(score, name)) for name in set(MEASURES) - {"flicker"})
     assert score.kbps is not None and 10 < score.kbps < 1000
 
@@ -132,7 +133,8 @@ def test_speed_is_that_of_the_filter(large_file: Path, tmp_path: Path) -> None:
     method = Method("slow", "1", slow)
     score = Score(
         recipe="hevc37", clip="large", method="slow", card=None, setting="", engine="", kbps=1.0,
-        psnr_y=1.0, ssim_y=1.0, ms_ssim_y=1.0, lpips=1.0, tof=1.0, flicker=1.0, blockiness=1.0,
+        psnr_y=1.0, psnr_u=1.0, psnr_v=1.0, ssim_y=1.0, ms_ssim_y=1.0, lpips=1.0, tof=1.0,
+        flicker=1.0, blockiness=1.0,
     )  # fmt: skip
     (speed,) = measure(large_file, HEVC, [method], [score], tmp_path)
     assert 0 < speed.fps < 20.5

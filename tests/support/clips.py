@@ -217,10 +217,10 @@ def largest_difference(first: vs.VideoNode, second: vs.VideoNode) -> float:
     return max(difference(a, b) for a, b in pairs)
 
 
-def psnr(first: vs.VideoNode, second: vs.VideoNode) -> float:
-    """PSNR of the luma of two 8-bit clips in dB, mean over the frames."""
+def psnr(first: vs.VideoNode, second: vs.VideoNode, plane: int = 0) -> float:
+    """PSNR of a plane of two 8-bit clips in dB, mean over the frames."""
     values = []
     for a, b in zip(pictures(first), pictures(second), strict=True):
-        error = np.mean((a[0].astype(np.float64) - b[0].astype(np.float64)) ** 2)
+        error = np.mean((a[plane].astype(np.float64) - b[plane].astype(np.float64)) ** 2)
         values.append(10 * np.log10(255**2 / max(error, 1e-9)))
     return float(np.mean(values))

@@ -80,11 +80,12 @@ def test_planes_errors_by_formula(pair: tuple[Tensor, Tensor]) -> None:
     assert losses.mixed_error(*planes).item() == pytest.approx(absolute + 20 * squared)
 
     damage = np.array((0.002, 0.0))
-    windows = [(luma[n] ** 2).mean() + 0.25 * (chroma[n] ** 2).mean() for n in range(2)]
-    # Relative to the error of each frame; one of 45 dB counts for those of less.
-    expected = np.mean([w / (d + 10**-4.5) for w, d in zip(windows, damage, strict=True)])
-    got = losses.relative_error(*planes, torch.from_numpy(damage))
-    assert got.item() == pytest.approx(expected)
+    for weight in (0.25, 4.0):
+        windows = [(luma[n] ** 2).mean() + weight * (chroma[n] ** 2).mean() for n in range(2)]
+        # Relative to the error of each frame; one of 45 dB counts for those of less.
+        expected = np.mean([w / (d + 10**-4.5) for w, d in zip(windows, damage, strict=True)])
+        got = losses.relative_error(*planes, torch.from_numpy(damage), weight)
+        assert got.item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("period", [2, 4])

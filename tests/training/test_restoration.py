@@ -1,6 +1,6 @@
 """The training of Deblock and SuperRes: near to the original, steady, and not without texture."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,20 @@ def test_an_error_that_moves_along_costs_less_than_one_that_flickers(
     flickers = squared.mean() * (side - 2) / side
     assert extra(pattern.roll(2, dims=-1)) == pytest.approx(0.0, abs=1e-5)
     assert extra(pattern) == pytest.approx(0.5 * flickers.item(), rel=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_colours_count_as_much_as_they_are_to(cache: Path, scale: int) -> None:
+    plain = restoration(cache, scale, 0.0)
+    batch = plain.batch(np.random.default_rng(4))._replace(mse=torch.full((4,), 0.01))
+    losses = []
+    for weight in (0.5, 2.0):
+        task = replace(plain, chroma_weight=weight)
+        # The network adds nothing yet.
+        exact = batch._replace(base_y=batch.target_y, base_uv=batch.target_uv)
+        assert task.loss(exact).item() == pytest.approx(0.0, abs=1e-9)
+        losses.append(task.loss(exact._replace(base_uv=batch.target_uv + 0.1)).item())
+    assert losses == pytest.approx([0.5 * 0.01 / (0.01 + LEAST_MSE), 4 * losses[0]], rel=1e-3)
 
 
 def test_texture_that_was_smoothed_away_costs_more_than_its_error(cache: Path, data: Path) -> None:

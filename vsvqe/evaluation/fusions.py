@@ -13,20 +13,16 @@ from ..graph import fusion, scenes
 from ..metrics.acutance import acutance
 from ..metrics.kernel import kernel_distance
 from ..metrics.lpips import Lpips
-from ..metrics.psnr import psnr
 from . import pictures
 from .measures import MEASURES, Original, Sample
 from .report import Column
 
-# Of those of every evaluation.
-SHARED = ("psnr_y", "ssim_y", "lpips", "tof", "flicker")
-# What is enhanced for its look may change colours that no measure of luma sees.
-CHROMA = ("psnr_u", "psnr_v")
+# Of those of every evaluation. What is enhanced for its look may change colours that no measure of
+# luma sees.
+SHARED = ("psnr_y", "ssim_y", "lpips", "tof", "flicker", "psnr_u", "psnr_v")
 
 COLUMNS = (
     *(Column(name, MEASURES[name].title, MEASURES[name].digits) for name in SHARED),
-    Column("psnr_u", "PSNR-U dB", 2),
-    Column("psnr_v", "PSNR-V dB", 2),
     Column("kernel", "kernel distance", 2),
     Column("acutance", "acutance", 3),
 )
@@ -44,7 +40,6 @@ class Judge:
             every: See ``Original``; the kernel distance takes as many frames as LPIPS.
         """
         self._original = Original(clean, every)
-        self._chroma = pictures.read(clean)[1:]
         self._lpips = lpips
         self._features = lpips.features(self._original.rgb)
 
@@ -60,12 +55,7 @@ class Judge:
         seen = pictures.Planes(*(plane[::every] for plane in planes))
         rgb = pictures.rgb(pictures.as_clip(seen, version[::every]))
         distance = kernel_distance(self._features, self._lpips.features(rgb))
-        chroma = (
-            float(psnr(before, after).mean())
-            for before, after in zip(self._chroma, planes[1:], strict=True)
-        )
         return self.figures(version) | {
-            **dict(zip(CHROMA, chroma, strict=True)),
             "kernel": 1000 * distance,
             "acutance": float(acutance(self._original.luma, planes.y).mean()),
         }

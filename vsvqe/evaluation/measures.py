@@ -34,9 +34,14 @@ class Original:
         self.every = every
 
     @cached_property
+    def planes(self) -> pictures.Planes:
+        """All frames."""
+        return pictures.read(self.clip)
+
+    @property
     def luma(self) -> pictures.Bytes:
         """The luma of all frames."""
-        return pictures.read(self.clip).y
+        return self.planes.y
 
     @cached_property
     def rgb(self) -> pictures.Bytes:
@@ -78,8 +83,11 @@ class Measure:
     """Computes it: a mean over frames."""
 
 
-def _psnr(sample: Sample) -> float:
-    return float(psnr(sample.original.luma, sample.planes.y).mean())
+def _psnr_of(plane: int) -> Callable[[Sample], float]:
+    def measured(sample: Sample) -> float:
+        return float(psnr(sample.original.planes[plane], sample.planes[plane]).mean())
+
+    return measured
 
 
 def _ssim(sample: Sample) -> float:
@@ -116,7 +124,9 @@ def _blockiness(sample: Sample) -> float:
 MEASURES = {
     measure.name: measure
     for measure in (
-        Measure("psnr_y", "PSNR-Y dB", 2, True, _psnr),
+        Measure("psnr_y", "PSNR-Y dB", 2, True, _psnr_of(0)),
+        Measure("psnr_u", "PSNR-U dB", 2, True, _psnr_of(1)),
+        Measure("psnr_v", "PSNR-V dB", 2, True, _psnr_of(2)),
         Measure("ssim_y", "SSIM-Y", 4, True, _ssim),
         Measure("ms_ssim_y", "MS-SSIM-Y", 4, True, _ms_ssim),
         Measure("lpips", "LPIPS", 4, False, _lpips),

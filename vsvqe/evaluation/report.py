@@ -16,8 +16,8 @@ from .scores import Score
 from .sections import write
 
 # Two tables that fit a page instead of one that doesn't.
-_FAITHFULNESS = ("psnr_y", "ssim_y", "ms_ssim_y", "lpips")
-_STEADINESS = ("tof", "flicker", "blockiness")
+_FAITHFULNESS = ("psnr_y", "psnr_u", "psnr_v", "ssim_y", "ms_ssim_y")
+_LOOK = ("lpips", "tof", "flicker", "blockiness")
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,13 @@ def markdown(scores: Sequence[Score], command: str, every: int, plots: Sequence[
         f"```sh\n{command}\n```",
         "",
         "Each clip is compressed (or made smaller, or both), repaired, and compared with what it "
-        "was before, on the luma of its 8-bit frames; all figures are means over the clip, then "
-        "over the clips. Higher is better for PSNR, SSIM (11x11 Gaussian) and MS-SSIM (five "
-        "scales), lower for all others: LPIPS (AlexNet, BT.709 RGB), tOF (distance in pixels of "
-        "the Farneback flow to that of the original), flicker (change from frame to frame beyond "
-        "the original's, in 8-bit codes, where the original is flat) and blockiness (the blocking "
-        "effect factor of PSNR-B, on the grid of 8x8 coded pixels). LPIPS, MS-SSIM and tOF take "
+        "was before, in 8 bits: the luma, where no other plane is named; all figures are means "
+        "over the clip, then over the clips. Higher is better for PSNR, SSIM (11x11 Gaussian) and "
+        "MS-SSIM (five scales), lower for all others: LPIPS (AlexNet, BT.709 RGB), tOF (distance "
+        "in pixels of the Farneback flow to that of the original), flicker (change from frame to "
+        "frame beyond the original's, in 8-bit codes, where the original is flat) and blockiness "
+        "(the blocking effect factor of PSNR-B, on the grid of 8x8 coded pixels). LPIPS, MS-SSIM "
+        "and tOF take "
         f"{often}, the others all. In brackets the difference to the first row. A clip that comes "
         "through unchanged has no PSNR and is left out of its mean. No model was trained on these "
         "clips.",
@@ -110,22 +111,22 @@ def markdown(scores: Sequence[Score], command: str, every: int, plots: Sequence[
         text += ["", f"![{plot.stem.replace('_', ' ')}]({plot.as_posix()})"]
     for table in tables(scores):
         text += ["", f"## {table.recipe}", "", f"Recipe: {RECIPES[table.recipe].about}."]
-        for metrics in (_FAITHFULNESS, _STEADINESS):
+        for metrics in (_FAITHFULNESS, _LOOK):
             text += ["", *_means(table, metrics)]
         text += ["", *_every_clip(table)]
     return "\n".join(text) + "\n"
 
 
 def summary(scores: Sequence[Score], command: str) -> str:
-    """Returns the short table of the README: PSNR and LPIPS gains, and the worst clip.
+    """Returns the short table of the README: gains of all planes and in LPIPS, and the worst clip.
 
     Args:
         scores: Of every recipe, clip and method.
         command: That measured them.
     """
     rows = [
-        "| recipe | model | PSNR-Y dB | gain | worst clip | best other | LPIPS |",
-        "|---|---|--:|--:|--:|--:|--:|",
+        "| recipe | model | PSNR-Y dB | gain | worst clip | best other | U, V | LPIPS |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
     ]
     for table in tables(scores):
         first = table.methods[0]
@@ -136,7 +137,9 @@ def summary(scores: Sequence[Score], command: str) -> str:
             continue
         for method in ours:
             gains = table.gains(method, "psnr_y", first)
-            lpips = mean(table.gains(method, "lpips", first))
+            u, v, lpips = (
+                mean(table.gains(method, metric, first)) for metric in ("psnr_u", "psnr_v", "lpips")
+            )
             cells = [
                 RECIPES[table.recipe].about,
                 f"`{table.card(method)}`",
@@ -144,6 +147,7 @@ def summary(scores: Sequence[Score], command: str) -> str:
                 f"{mean(gains):+.2f}",
                 f"{min(gains):+.2f}",
                 "" if best is None else f"{best:+.2f}",
+                f"{u:+.2f}, {v:+.2f}",
                 f"{lpips:+.4f}",
             ]
             rows.append(f"| {' | '.join(cells)} |")
@@ -152,9 +156,9 @@ def summary(scores: Sequence[Score], command: str) -> str:
             *rows,
             "",
             "Mean over the clips; gains over the compressed clip (Deblock) or its bicubic "
-            "enlargement (SuperRes); LPIPS: less is better. *Best other*: the best of ffmpeg's "
-            "`deblock` and `spp` and `core.deblock`, each at its best setting, or Lanczos. "
-            f"Measured by `{command}`.",
+            "enlargement (SuperRes), in luma and, *U, V*, in chroma; LPIPS: less is better. *Best "
+            "other*: the best of ffmpeg's `deblock` and `spp` and `core.deblock`, each at its best "
+            f"setting, or Lanczos. Measured by `{command}`.",
         ]
     )
 

@@ -36,6 +36,8 @@ class Score:
     kbps: float | None
     """Rate of the damaged clip in kbit/s; none if it was not compressed."""
     psnr_y: float
+    psnr_u: float
+    psnr_v: float
     ssim_y: float
     ms_ssim_y: float
     lpips: float

@@ -24,7 +24,9 @@ WINDOW_SIGMA = 1.5
 K1, K2 = 0.01, 0.03
 
 
-def relative_error(y: Tensor, uv: Tensor, mse: Tensor) -> Tensor:
+def relative_error(
+    y: Tensor, uv: Tensor, mse: Tensor, chroma_weight: float = CHROMA_WEIGHT
+) -> Tensor:
     """Squared error relative to what the damage did to the frame.
 
     A decibel gained counts the same on a good and on a bad frame.
@@ -33,8 +35,9 @@ def relative_error(y: Tensor, uv: Tensor, mse: Tensor) -> Tensor:
         y: Luma error `[N, 1, H, W]`.
         uv: Chroma error `[N, 2, H / 2, W / 2]`.
         mse: Luma error of the input `[N]`.
+        chroma_weight: Of the squared chroma error.
     """
-    squared = _per_window(y.square()) + CHROMA_WEIGHT * _per_window(uv.square())
+    squared = _per_window(y.square()) + chroma_weight * _per_window(uv.square())
     return (squared / (mse + LEAST_MSE)).mean()
 
 

@@ -58,7 +58,8 @@ _STAGES = {
         Stage("deblock-balanced-textured", 1_300, start="deblock-balanced"),
         Stage("deblock-best-textured", 500, start="deblock-best"),
         Stage("superres-x2-fast", 28_000, 8e-4, "deblock-fast"),
-        Stage("superres-x2-balanced", 29_500, 7e-4, "deblock-balanced"),
+        Stage("superres-x2-balanced", 47_500, 7e-4, "deblock-balanced"),
+        Stage("superres-x2-balanced-textured", 600, start="superres-x2-balanced"),
         Stage("superres-x2-best", 61_900, 5e-4, "deblock-balanced"),
         Stage("superres-x2-detail", 2_500, start="superres-x2-best"),
         Stage("superres-x2-cleaning", 5_500, start="superres-x2-best"),
@@ -80,7 +81,9 @@ _FINISHES = {
     "deblock-fast": Finish("deblock-fast", 0.8, "deblock-fast-textured"),
     "deblock-balanced": Finish("deblock-balanced", 0.8, "deblock-balanced-textured"),
     "deblock-best": Finish("deblock-best", 0.22, "deblock-best-textured"),
-    "superres-x2-balanced": Finish(sibling="superres-x2-detail"),
+    "superres-x2-balanced": Finish(
+        "superres-x2-balanced", 0.45, "superres-x2-balanced-textured", sibling="superres-x2-detail"
+    ),
     "superres-x2-best": Finish(
         "superres-x2-best", 0.075, "superres-x2-detail", sibling="superres-x2-detail"
     ),

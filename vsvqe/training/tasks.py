@@ -16,6 +16,7 @@ from vsvqe.nets.refine import RefineNet
 from vsvqe.nets.window import Window
 from vsvqe.training.judge import Judge
 from vsvqe.training.losses import (
+    CHROMA_WEIGHT,
     charbonnier,
     crisper,
     flat_error,
@@ -83,6 +84,7 @@ class Restoration(Unopposed):
         size: Side of the crops.
         steady_weight: Of how much the error changes from a frame to the next, along the motion;
             beside the error itself.
+        chroma_weight: Of the squared error of chroma beside that of luma.
     """
 
     net: WindowNet
@@ -91,6 +93,7 @@ class Restoration(Unopposed):
     count: int
     size: int
     steady_weight: float = field(default=0.0, kw_only=True)
+    chroma_weight: float = field(default=CHROMA_WEIGHT, kw_only=True)
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draws a batch."""
@@ -110,7 +113,7 @@ class Restoration(Unopposed):
         """Returns the error of the frames with the residuals added."""
         y = batch.base_y + residual_y - batch.target_y
         uv = batch.base_uv + residual_uv - batch.target_uv
-        error = relative_error(y, uv, batch.mse)
+        error = relative_error(y, uv, batch.mse, self.chroma_weight)
         if batch.flow is not None:
             # Of the errors, not the pictures: what the original changes may change, wherever the
             # flow is wrong.
