@@ -95,8 +95,9 @@ def test_what_lies_between_two_models_is_exported(script, tmp_path):
     for name, weights in mixed.items():
         expected = 0.75 * first[name] + 0.25 * second[name]
         torch.testing.assert_close(weights, expected, rtol=1e-4, atol=1e-5)
-    assert json.loads((tmp_path / "mine.json").read_text())["detail"] is None
-    training = json.loads((tmp_path / "mine.json").read_text())["training"]
+    card = json.loads((tmp_path / "mine.json").read_text())
+    assert card["detail"] is None
+    training = card["training"]
     told = json.loads(calm.with_suffix(".json").read_text())["training"]
     assert training["steps"] == told["steps"]
     command = f"export --out {vivid.name} --name mine --calm {calm.name} --share 0.25"

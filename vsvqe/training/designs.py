@@ -31,6 +31,8 @@ _AHEAD = Window((-1, 0, 1, 2, 4), aligned=True, kernel="bilinear")
 
 _DEBLOCK = "Removes compression artifacts of H.264, HEVC and MPEG-4, from QP 20 to 42"
 _SUPERRES = "Doubles the size, of clean and of moderately compressed video"
+# Side of what is seen of each window, by scale.
+_FAITHFUL_SIZE = {2: 72, 4: 48}
 # Windows, and the side of what is seen of each, by scale.
 _DETAIL_BATCH = {2: (8, 72), 4: (6, 48)}
 # Of crops that were not coded, where ``detail`` learns texture: what was coded lost the most of it.
@@ -52,10 +54,6 @@ _STEADY = 0.5
 # not: weighed as elsewhere, it learned next to nothing. As in the mean of six parts of Y and one
 # each of U and V it would have 4, which cost luma of clean clips 0.13 dB.
 _COLOUR = 1.5
-# Of LPIPS beside the relative error, where Deblock is to keep texture.
-_TEXTURED_PERCEPTUAL = 3.0
-# The same of SuperRes, which has ``detail`` for who wants more.
-_ENLARGED_PERCEPTUAL = 1.0
 # Of the change of the error from frame to frame beside the absolute error.
 _REAL_STEADY = 1.0
 # Of what is cleaned beside the absolute error, as in RealBasicVSR.
@@ -119,27 +117,12 @@ def _deblock(net: nn.Module, material: Material) -> tasks.Restoration:
 
 def _superres(net: nn.Module, material: Material) -> tasks.Restoration:
     assert isinstance(net, PlanesNet)
-    pairs = Pairs(material.store, 2)
     return tasks.Restoration(
         net,
-        pairs,
+        Pairs(material.store, net.scale),
         material.valid,
         count=16,
-        size=72,
-        steady_weight=_STEADY,
-        chroma_weight=_COLOUR,
-    )
-
-
-def _superres_by_four(net: nn.Module, material: Material) -> tasks.Restoration:
-    assert isinstance(net, PlanesNet)
-    pairs = Pairs(material.store, 4)
-    return tasks.Restoration(
-        net,
-        pairs,
-        material.valid,
-        count=16,
-        size=48,
+        size=_FAITHFUL_SIZE[net.scale],
         steady_weight=_STEADY,
         chroma_weight=_COLOUR,
     )
@@ -197,15 +180,9 @@ def _detail(net: nn.Module, material: Material) -> tasks.Detail:
     )
 
 
-def _textured(net: nn.Module, material: Material) -> tasks.Textured:
-    return _perceived(_deblock(net, material), material, _TEXTURED_PERCEPTUAL)
-
-
-def _textured_superres(net: nn.Module, material: Material) -> tasks.Textured:
-    return _perceived(_superres(net, material), material, _ENLARGED_PERCEPTUAL)
-
-
-def _perceived(plain: tasks.Restoration, material: Material, weight: float) -> tasks.Textured:
+def _textured(net: nn.Module, material: Material, begun_with: str, weight: float) -> tasks.Textured:
+    plain = DESIGNS[begun_with].task(net, material)
+    assert isinstance(plain, tasks.Restoration)
     given = {each.name: getattr(plain, each.name) for each in fields(plain)}
     return tasks.Textured(**given, perceptual=_perceptual(material), weight=weight)
 
@@ -305,19 +282,19 @@ DESIGNS = {
         "Makes clean and moderately compressed video four times as large, in little time; looks at "
         "five aligned frames; begins with superres-x2-fast.",
         lambda: PlanesNet(_AHEAD, 4, channels=32, blocks=6, quantiser_map=True),
-        _superres_by_four,
+        _superres,
     ),
     "superres-x4-best": Design(
         "Makes clean and moderately compressed video four times as large, as well as time allows; "
         "looks at nine aligned frames; begins with superres-x2-best.",
         lambda: PlanesNet(_FAR_AHEAD, 4, channels=48, blocks=12, quantiser_map=True),
-        _superres_by_four,
+        _superres,
     ),
     "superres-x4-balanced": Design(
         "Makes clean and moderately compressed video four times as large; looks at seven aligned "
         "frames; begins with superres-x2-balanced.",
         lambda: PlanesNet(_CODED, 4, channels=48, blocks=6, quantiser_map=True),
-        _superres_by_four,
+        _superres,
     ),
     "superres-x4-cleaning": Design(
         "Makes video of unknown history four times as large, with less of its damage; cleans "
@@ -374,15 +351,19 @@ DESIGNS = {
 
 # What gains PSNR alone leaves less texture than it finds, and so less that motion can be told by.
 # What is shipped lies on the way from there to these, see ``plans``.
+# By what these begin with: the weight of LPIPS beside the error. Of SuperRes, who wants more has
+# ``detail``.
 _TEXTURED = {
-    **dict.fromkeys(("deblock-fast", "deblock-balanced", "deblock-best"), _textured),
-    "superres-x2-balanced": _textured_superres,
+    "deblock-fast": 3.0,
+    "deblock-balanced": 3.0,
+    "deblock-best": 3.0,
+    "superres-x2-balanced": 1.0,
 }
-for _name, _task in _TEXTURED.items():
+for _name, _weight in _TEXTURED.items():
     DESIGNS[f"{_name}-textured"] = replace(
         DESIGNS[_name],
         description=f"{DESIGNS[_name].description} Keeps texture; begins with {_name}.",
-        task=_task,
+        task=partial(_textured, begun_with=_name, weight=_weight),
         rate=2e-4,
         perceptual=True,
     )

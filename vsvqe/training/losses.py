@@ -24,9 +24,7 @@ WINDOW_SIGMA = 1.5
 K1, K2 = 0.01, 0.03
 
 
-def relative_error(
-    y: Tensor, uv: Tensor, mse: Tensor, chroma_weight: float = CHROMA_WEIGHT
-) -> Tensor:
+def relative_error(y: Tensor, uv: Tensor, mse: Tensor, chroma_weight: float) -> Tensor:
     """Squared error relative to what the damage did to the frame.
 
     A decibel gained counts the same on a good and on a bad frame.
