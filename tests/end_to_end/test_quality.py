@@ -7,6 +7,7 @@ measured ones are in the documentation, by ``scripts/``.
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import vapoursynth as vs
@@ -18,6 +19,10 @@ import vsvqe as vqe
 core = vs.core
 HEVC37 = ("libx265", {"preset": "medium", "x265-params": "qp=37:bframes=0:log-level=none"})
 AVC28 = ("libx264", {"preset": "medium", "crf": "28"})
+LETTERS = (
+    *("Wheels trued while you wait", "Spokes, chains, brake pads", "Lamps & dynamos repaired"),
+    *("Open from nine to six", "Bells, baskets and pumps"),
+)
 CLIPS = ["street", "dog", "flower", "squirrel", "highway", "bunny60"]
 
 pytestmark = pytest.mark.skipif(not hasattr(core, "bs"), reason="BestSource is not installed")
@@ -112,6 +117,19 @@ def test_superres_is_better_than_resizers(name, data, coded, codec):
             for name, clip in clips.items()
         }
         assert colours["superres"] > max(colours["bicubic"], colours["lanczos"]), colours
+
+
+def test_superres_paints_no_colour_onto_letters(coded):
+    """Edges of luma, beside which a network may expect edges of chroma that are not there."""
+    board = np.full((360, 640, 3), (34, 44, 40), np.uint8)
+    light, font = (226, 231, 228), cv2.FONT_HERSHEY_SIMPLEX
+    for line, text in enumerate(LETTERS):
+        cv2.putText(board, text, (20, 60 + 62 * line), font, 1.1, light, 2, cv2.LINE_AA)
+    frames = [np.moveaxis(np.roll(board, shift, 1), 2, 0) for shift in range(0, 16, 2)]
+    original = from_arrays(frames, vs.RGB24).resize.Bicubic(format=vs.YUV420P8, matrix=1)
+    result = vqe.SuperRes(coded(original.resize.Bicubic(320, 180), AVC28), backend="cpu")
+    colours = [psnr(result, original, plane) for plane in (1, 2)]
+    assert min(colours) > 49.5, colours
 
 
 def test_deblock_does_not_falsify_clean_video(original):

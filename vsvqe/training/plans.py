@@ -82,7 +82,7 @@ _FINISHES = {
     "deblock-balanced": Finish("deblock-balanced", 0.8, "deblock-balanced-textured"),
     "deblock-best": Finish("deblock-best", 0.22, "deblock-best-textured"),
     "superres-x2-balanced": Finish(
-        "superres-x2-balanced", 0.45, "superres-x2-balanced-textured", sibling="superres-x2-detail"
+        "superres-x2-balanced", 0.6, "superres-x2-balanced-textured", sibling="superres-x2-detail"
     ),
     "superres-x2-best": Finish(
         "superres-x2-best", 0.075, "superres-x2-detail", sibling="superres-x2-detail"
