@@ -12,7 +12,7 @@ Examples:
     python scripts/evaluate.py --data data --recipes hevc37 x2avc --out docs/evaluation.md
     python scripts/evaluate.py --data data --recipes hevc32 hevc37 hevc42 --plots docs/plots
     python scripts/evaluate.py --data data --recipes hevc37 --add
-        --methods "deblock-fast-v8, strength=1"
+        --methods "deblock-fast-v9, strength=1"
     python scripts/evaluate.py --data data --recipes x2avc --out build/mine.md --methods
         Lanczos "Deblock('auto') + SuperRes(model='mine.onnx')" "SuperRes(detail=0.5)"
 """

@@ -10,7 +10,7 @@ Example:
     python scripts/train.py pack --cache cache --parcel parcel.zip --scale 1
     python scripts/train.py train deblock-balanced --cache cache --out out/deblock --steps 60000
     python scripts/train.py plot --out out/deblock --picture curves.png
-    python scripts/train.py export --out out/deblock --models models --name deblock-balanced-v6
+    python scripts/train.py export --out out/deblock --models models --name deblock-balanced-v7
 """
 
 from __future__ import annotations

@@ -27,12 +27,12 @@ def test_every_task_has_a_model():
         for task in ("deblock", "superres", "astf", "quantiser")
     }
     assert names["deblock"] == [
-        "deblock-balanced-v6",
+        "deblock-balanced-v7",
         "deblock-best-v4",
-        "deblock-fast-v8",
+        "deblock-fast-v9",
     ]
     assert "superres-x2-fast-v2" in names["superres"]
-    assert names["astf"] == ["astf-best-v6", "astf-fast-v6"]
+    assert names["astf"] == ["astf-best-v7", "astf-fast-v7"]
     assert names["quantiser"] == ["quantiser-superres-v1", "quantiser-v3"]
     assert sorted(name for found in names.values() for name in found) == sorted(SHIPPED)
     assert vqe.list_models("stabilize") == []
@@ -74,7 +74,7 @@ def test_a_copy_elsewhere_works(models):
 
 
 def test_wrong_hash(models):
-    file = models / "deblock-balanced-v6.onnx"
+    file = models / "deblock-balanced-v7.onnx"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
@@ -82,27 +82,27 @@ def test_wrong_hash(models):
 
 
 def test_truncated(models):
-    file = models / "deblock-balanced-v6.onnx"
+    file = models / "deblock-balanced-v7.onnx"
     file.write_bytes(file.read_bytes()[:1000])
     assert "install vsvqe again" in refused("damaged or was changed")
 
 
 def test_missing(models):
-    (models / "deblock-balanced-v6.onnx").unlink()
+    (models / "deblock-balanced-v7.onnx").unlink()
     assert "install vsvqe again" in refused("can't be read")
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[]", '"text"', "{}", '{"name": "deblock-balanced-v6"}', ""]
+    "content", ["{", "[]", '"text"', "{}", '{"name": "deblock-balanced-v7"}', ""]
 )
 def test_broken_card(models, content):
-    (models / "deblock-balanced-v6.json").write_text(content)
+    (models / "deblock-balanced-v7.json").write_text(content)
     cards._cards.cache_clear()
-    assert "deblock-balanced-v6.json" in refused("card")
+    assert "deblock-balanced-v7.json" in refused("card")
 
 
 def test_card_with_an_unknown_field(models):
-    path = models / "deblock-balanced-v6.json"
+    path = models / "deblock-balanced-v7.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"colour": "red"}))
     cards._cards.cache_clear()
     assert "colour" in refused("card")
@@ -112,27 +112,27 @@ def test_card_with_an_unknown_field(models):
     "bounds", [[], [10.0], [42.0, 10.0], [10.0, 10.0], ["10", "42"], [10, float("inf")], 42, True]
 )
 def test_card_with_an_odd_quantiser_map(models, bounds):
-    path = models / "deblock-balanced-v6.json"
+    path = models / "deblock-balanced-v7.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"quantiser_map": bounds}))
     cards._cards.cache_clear()
     message = refused("quantiser_map is .* not two quantisers, the finer first")
-    assert "deblock-balanced-v6.json" in message
+    assert "deblock-balanced-v7.json" in message
 
 
 def test_card_with_an_unknown_kernel(models):
-    path = models / "deblock-balanced-v6.json"
+    path = models / "deblock-balanced-v7.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"kernel": "sinc"}))
     cards._cards.cache_clear()
-    assert "deblock-balanced-v6.json" in refused("kernel is 'sinc', known are bicubic, bilinear")
+    assert "deblock-balanced-v7.json" in refused("kernel is 'sinc', known are bicubic, bilinear")
 
 
 @pytest.mark.parametrize("fields", [{"aligned": False}, {"offsets": [-1, 0]}, {"branches": ["a"]}])
 def test_card_of_a_model_that_can_not_be_told_the_quantiser(models, fields):
-    path = models / "deblock-balanced-v6.json"
+    path = models / "deblock-balanced-v7.json"
     told = {"quantiser_map": [10.0, 42.0], **fields}
     path.write_text(json.dumps(json.loads(path.read_text()) | told))
     cards._cards.cache_clear()
-    assert "deblock-balanced-v6.json" in refused("quantiser_map is for models of aligned")
+    assert "deblock-balanced-v7.json" in refused("quantiser_map is for models of aligned")
 
 
 @pytest.mark.parametrize("told", [False, True])
@@ -160,14 +160,14 @@ def test_no_models_at_all(models):
         file.unlink()
     cards._cards.cache_clear()
     assert vqe.list_models() == []
-    refused("deblock-balanced-v6")
+    refused("deblock-balanced-v7")
 
 
 def test_damage_done_later_is_noticed(models):
     clip = scene(length=2)
     before = vqe.Deblock(clip, backend="cpu")
     wanted = before.get_frame(1)
-    file = models / "deblock-balanced-v6.onnx"
+    file = models / "deblock-balanced-v7.onnx"
     file.write_bytes(file.read_bytes()[:-1])
     refused("damaged")
     # What is open already goes on.
@@ -175,11 +175,11 @@ def test_damage_done_later_is_noticed(models):
 
 
 def test_errors_say_what_there_is():
-    with pytest.raises(ModelError, match="deblock-balanced-v6"):
+    with pytest.raises(ModelError, match="deblock-balanced-v7"):
         find("nothing", "deblock")
-    assert isinstance(find("deblock-balanced-v6", "deblock"), Card)
+    assert isinstance(find("deblock-balanced-v7", "deblock"), Card)
     assert all_same(
-        vqe.Deblock(scene(length=1), model="deblock-balanced-v6", backend="cpu"),
+        vqe.Deblock(scene(length=1), model="deblock-balanced-v7", backend="cpu"),
         vqe.Deblock(scene(length=1), backend="cpu"),
     )
 

@@ -64,6 +64,11 @@ def test_another_model_file_is_another_version(tmp_path) -> None:
     assert versions[0] == versions[2] != versions[1]
 
 
+def test_another_chain_of_the_same_title_is_another_version() -> None:
+    first, second = (chain(f"mine: std.{name}(0)", "cpu") for name in ("Invert", "FlipVertical"))
+    assert first.name == second.name and first.version != second.version
+
+
 def test_a_chain_with_a_title(clip: vs.VideoNode) -> None:
     titled = chain("no light: std.Invert(0)", "cpu")
     assert titled.name == "no light"
@@ -88,7 +93,7 @@ def test_shipped_models_count_only_where_they_may_run(tmp_path, models) -> None:
 
 
 def test_what_a_card_says_counts_and_what_was_measured_does_not(models) -> None:
-    path = models / "deblock-balanced-v6.json"
+    path = models / "deblock-balanced-v7.json"
     for field, value, counts in (("gains", {}, False), ("response", [[10.0, 0.5, 0.5]], True)):
         before = chain("Deblock()", "cpu").version
         path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))

@@ -436,7 +436,7 @@ def test_clips_of_the_wrong_kind(argument):
         {"show": "stage2"},
         {"show": None},
         {"model": "better"},
-        {"model": "deblock-balanced-v6"},
+        {"model": "deblock-balanced-v7"},
         {"model": None},
         {"backend": "gpu"},
         {"length": 0},

@@ -171,13 +171,13 @@ def test_bad_arguments(filter, arguments):
 
 def test_unknown_model(filter):
     message = refused(filter, scene(), "neither .* nor one of the models", model="deblok-v1")
-    own = "deblock-fast-v8" if filter is vqe.Deblock else "superres-x2-fast-v2"
+    own = "deblock-fast-v9" if filter is vqe.Deblock else "superres-x2-fast-v2"
     assert own in message
 
 
 def test_a_model_for_another_task():
     refused(vqe.Deblock, scene(), "is for superres", model="superres-x2-fast-v2")
-    refused(vqe.SuperRes, scene(), "is for deblock", model="deblock-fast-v8")
+    refused(vqe.SuperRes, scene(), "is for deblock", model="deblock-fast-v9")
     refused(vqe.Deblock, scene(), "is for quantiser", model="quantiser-v3")
 
 

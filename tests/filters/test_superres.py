@@ -34,12 +34,12 @@ def test_scale_four_of_a_model_for_two_is_twice_two():
     [
         ({}, NAME, (128, 96)),
         ({"scale": 2}, NAME, (128, 96)),
-        ({"scale": 4}, "superres-x4-balanced-v2", (256, 192)),
+        ({"scale": 4}, "superres-x4-balanced-v3", (256, 192)),
         ({"height": 90}, NAME, (120, 90)),
-        ({"height": 100}, "superres-x4-balanced-v2", (134, 100)),
+        ({"height": 100}, "superres-x4-balanced-v3", (134, 100)),
         ({"model": "fast"}, "superres-x2-fast-v2", (128, 96)),
-        ({"scale": 4, "model": "fast"}, "superres-x4-fast-v2", (256, 192)),
-        ({"scale": 4, "model": "best"}, "superres-x4-best-v2", (256, 192)),
+        ({"scale": 4, "model": "fast"}, "superres-x4-fast-v3", (256, 192)),
+        ({"scale": 4, "model": "best"}, "superres-x4-best-v3", (256, 192)),
         ({"scale": 4, "model": "real"}, "superres-x4-real-v3", (256, 192)),
         ({"model": "real"}, "superres-x2-real-v2", (128, 96)),
     ],
@@ -166,7 +166,7 @@ def test_bad_quantiser(qp):
         vqe.SuperRes(scene(), qp=qp, backend="cpu")
 
 
-@pytest.mark.parametrize("best", ["superres-x2-best-v4", "superres-x4-best-v2"])
+@pytest.mark.parametrize("best", ["superres-x2-best-v4", "superres-x4-best-v3"])
 def test_the_sibling_for_texture_is_told_no_coarse_quantiser(best):
     clip = scene(96, 64, 2)
     coarse, limit, fine = (

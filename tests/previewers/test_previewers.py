@@ -23,7 +23,7 @@ import vsvqe as vqe
 
 clip = vs.core.bs.VideoSource({path!r}, cachemode=0)
 clip = vqe.Stabilize(clip)
-clip = vqe.Deblock(clip, model="deblock-fast-v8")
+clip = vqe.Deblock(clip, model="deblock-fast-v9")
 clip = vqe.ASTF(clip)
 clip = vqe.SuperRes(clip, model="superres-x2-fast-v2")
 clip.set_output()

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 
 # The models that the filters use when none is named, SuperRes to double.
-DEFAULTS = {"deblock": "deblock-balanced-v6", "superres": "superres-x2-balanced-v4"}
+DEFAULTS = {"deblock": "deblock-balanced-v7", "superres": "superres-x2-balanced-v4"}
 
 type Shape = Sequence[int | str | None]
 

@@ -19,7 +19,7 @@ from vsvqe.training.store import Store
 from vsvqe.training.tasks import Refinement
 from vsvqe.training.trainer import Settings, Trainer
 
-STAGE1 = "deblock-fast-v8"
+STAGE1 = "deblock-fast-v9"
 
 
 def net() -> RefineNet:

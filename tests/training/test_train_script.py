@@ -75,7 +75,7 @@ def test_every_shipped_model_can_be_made_from_nothing(script, model, tmp_path):
 
 def test_what_lies_between_two_models_is_exported(script, tmp_path):
     paths = {card.name: card.path for card in cards.list_models("superres")}
-    calm, vivid = paths["superres-x4-best-v2"], paths["superres-x4-detail-v1"]
+    calm, vivid = paths["superres-x4-best-v3"], paths["superres-x4-detail-v1"]
     between = argparse.Namespace(
         command="export",
         out=vivid,

@@ -19,7 +19,7 @@ def models(context: click.RichContext, /) -> None:
 
     \u0008
     vsvqe models
-    vsvqe models show deblock-balanced-v6
+    vsvqe models show deblock-balanced-v7
     vsvqe models verify
     """
     if context.invoked_subcommand is None:

@@ -16,7 +16,7 @@ def wanted() -> dict[str, list[str]]:
 
     Example:
         >>> from vsvqe.evaluation.coverage import wanted
-        >>> wanted()["superres-x4-fast-v2"]
+        >>> wanted()["superres-x4-fast-v3"]
         ['x4clean', 'x4avc']
     """
     found = {card.name: list(_ELSEWHERE.get(card.task, ())) for card in newest(list_models())}

@@ -103,8 +103,11 @@ def chain(text: str, backend: str) -> Method:
     # Which of the models a chain opens is its filters' choice: any that changes may change it.
     shipped = list_models() if any(step.runs_shipped_models for step in steps) else []
     models = _version(shipped, backend) if any(step.is_ours for step in steps) else ""
-    version = " ".join([models, *(step.version for step in steps)])
-    return Method(titled["title"] if titled else text, version, run)
+    version = [models, *(step.version for step in steps)]
+    if titled:
+        # Scores are kept by name, and the name of one chain may be given to another.
+        version.append(titled["chain"])
+    return Method(titled["title"] if titled else text, " ".join(version), run)
 
 
 def best(

@@ -19,7 +19,7 @@ from .options import Options, check_engine, errors_named, number, plane_indices
 from .quantiser import Weighing
 from .residual import prepared, residual
 
-DEFAULT_MODEL = "deblock-balanced-v6"
+DEFAULT_MODEL = "deblock-balanced-v7"
 
 
 def Deblock(

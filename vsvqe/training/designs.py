@@ -61,7 +61,7 @@ _CLEANING = 1.0
 # Of the filter bank beside LPIPS.
 _BANK = 0.4
 # What the second stages of ASTF refine. With later models they would have to be trained anew.
-_REFINED = "deblock-balanced-v6"
+_REFINED = "deblock-balanced-v7"
 # Of crops from filmed photographs, where texture is made up: most video has less of it than they.
 _REFINED_STILLS = 0.3
 # Every third view at half the size: what is trained since is looked at in more sizes.
@@ -112,7 +112,15 @@ class Design:
 def _deblock(net: nn.Module, material: Material) -> tasks.Restoration:
     assert isinstance(net, PlanesNet)
     pairs = Pairs(material.store, 1)
-    return tasks.Restoration(net, pairs, material.valid, count=8, size=112, steady_weight=_STEADY)
+    return tasks.Restoration(
+        net,
+        pairs,
+        material.valid,
+        count=8,
+        size=112,
+        steady_weight=_STEADY,
+        chroma_weight=_COLOUR,
+    )
 
 
 def _superres(net: nn.Module, material: Material) -> tasks.Restoration:

@@ -51,11 +51,11 @@ class Finish:
 _STAGES = {
     stage.design: stage
     for stage in (
-        Stage("deblock-fast", 69_900),
-        Stage("deblock-balanced", 60_800),
+        Stage("deblock-fast", 83_900),
+        Stage("deblock-balanced", 70_800),
         Stage("deblock-best", 61_900, start="deblock-balanced"),
-        Stage("deblock-fast-textured", 1_200, start="deblock-fast"),
-        Stage("deblock-balanced-textured", 1_300, start="deblock-balanced"),
+        Stage("deblock-fast-textured", 3_700, start="deblock-fast"),
+        Stage("deblock-balanced-textured", 3_100, start="deblock-balanced"),
         Stage("deblock-best-textured", 500, start="deblock-best"),
         Stage("superres-x2-fast", 28_000, 8e-4, "deblock-fast"),
         Stage("superres-x2-balanced", 47_500, 7e-4, "deblock-balanced"),
@@ -64,9 +64,9 @@ _STAGES = {
         Stage("superres-x2-detail", 2_500, start="superres-x2-best"),
         Stage("superres-x2-cleaning", 5_500, start="superres-x2-best"),
         Stage("superres-x2-real", 1_300, start="superres-x2-cleaning"),
-        Stage("superres-x4-fast", 9_500, 8e-4, "superres-x2-fast"),
-        Stage("superres-x4-balanced", 5_000, 7e-4, "superres-x2-balanced"),
-        Stage("superres-x4-best", 20_000, 6e-4, "superres-x2-best"),
+        Stage("superres-x4-fast", 19_500, 8e-4, "superres-x2-fast"),
+        Stage("superres-x4-balanced", 13_000, 7e-4, "superres-x2-balanced"),
+        Stage("superres-x4-best", 28_000, 6e-4, "superres-x2-best"),
         Stage("superres-x4-detail", 1_800, start="superres-x4-best"),
         Stage("superres-x4-cleaning", 8_000, start="superres-x4-best"),
         Stage("superres-x4-real", 2_300, start="superres-x4-cleaning"),
@@ -78,7 +78,7 @@ _STAGES = {
 }
 
 _FINISHES = {
-    "deblock-fast": Finish("deblock-fast", 0.8, "deblock-fast-textured"),
+    "deblock-fast": Finish("deblock-fast", 0.7, "deblock-fast-textured"),
     "deblock-balanced": Finish("deblock-balanced", 0.8, "deblock-balanced-textured"),
     "deblock-best": Finish("deblock-best", 0.22, "deblock-best-textured"),
     "superres-x2-balanced": Finish(
@@ -111,7 +111,7 @@ def stages(model: str) -> list[Stage]:
 
     Example:
         >>> from vsvqe.training.plans import stages
-        >>> [stage.design for stage in stages("superres-x4-fast-v2")]
+        >>> [stage.design for stage in stages("superres-x4-fast-v3")]
         ['deblock-fast', 'superres-x2-fast', 'superres-x4-fast']
     """
     name: str | None = finish(model).vivid or family(model)
